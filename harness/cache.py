@@ -35,7 +35,7 @@ def root() -> Path:
 
 
 def digest(*items: str | bytes | Path) -> str:
-    """16 hex digits over strings, bytes and the contents of files and folders (with their names)."""
+    """16 hex digits over strings, bytes, and the contents of files and folders (with names)."""
     total = hashlib.sha256()
 
     def add(tag: bytes, data: bytes) -> None:
