@@ -221,7 +221,7 @@ def data_of(
     """The contents of data.json."""
     from plots import paper
 
-    rows = extract.rows(figure, sessions, paper.load().lookup)
+    rows = extract.rows(figure, sessions, paper.lookup)
     for row in rows:
         row["run"] = run.name
     windows = sorted({b.point.window.measure_ms * 1000 for b in sessions[0].plan.blocks})

@@ -87,7 +87,9 @@ class Rows:
         return sorted(found, key=lambda r: x_key(r.x))
 
     def systems(self, *metrics: str) -> list[str]:
-        return systems.ordered(r.system for r in self.drawable if not metrics or r.metric in metrics)
+        return systems.ordered(
+            r.system for r in self.drawable if not metrics or r.metric in metrics
+        )
 
     def metrics(self) -> set[str]:
         return {r.metric for r in self.drawable}
@@ -95,6 +97,17 @@ class Rows:
     def xs(self, *metrics: str) -> list[X]:
         found = {r.x for r in self.drawable if not metrics or r.metric in metrics}
         return sorted(found, key=x_key)
+
+
+def curves(data: dict, kind: str) -> list[dict]:
+    """The series of a kind that may be shown: not empty, nor of a system without a valid row."""
+    rows = data.get("rows", ())
+    invalid = {r["system"] for r in rows} - {r["system"] for r in rows if r["valid"]}
+    return [
+        s
+        for s in data.get("series") or ()
+        if s["kind"] == kind and s["xs"] and s.get("valid", True) and s["system"] not in invalid
+    ]
 
 
 def x_key(x: X) -> tuple[int, float, str]:
@@ -135,6 +148,42 @@ def counts(rows: Iterable[Row]) -> str:
         text += f" × {'≥ ' if max(samples) != least else ''}{least:,} sample"
         text += "" if max(samples) == 1 else "s"
     return text
+
+
+def conditions(settings: dict) -> str:
+    """What a number means nothing without: kind of time, speed, nodes, window, repetitions."""
+    parts = []
+    mode = settings.get("time_mode")
+    if mode == "virtual":
+        ns = settings.get("ns_per_insn")
+        parts.append("emulated, virtual time" + (f" ({ns:g} ns/instruction)" if ns else ""))
+    elif mode == "real":
+        parts.append("emulated in real time: NOT a timing result")
+    elif mode:
+        parts.append("real machines" if mode == "wallclock" else f"{mode} time")
+    if nodes := settings.get("nodes"):
+        parts.append(f"{nodes} nodes")
+    if rate := settings.get("rate_mbps"):
+        parts.append(f"{rate / 1000:g} Gbit/s")
+    if latency := settings.get("latency_ns"):
+        parts.append(f"{latency / 1000:g} µs/link")
+    if window := milliseconds(settings.get("window_us")):
+        parts.append(f"{window} window")
+    if times := settings.get("repetitions"):
+        parts.append(
+            "1 repetition" if times == 1 else f"medians of {times} repetitions, bars: spread"
+        )
+    if scale := settings.get("scale"):
+        parts.append(str(scale))
+    return " · ".join(parts)
+
+
+def milliseconds(us: float | list[float] | None) -> str:
+    """A window, or the range of the windows of a figure's points."""
+    ends = us if isinstance(us, list) else [us] if us else []
+    if not ends:
+        return ""
+    return "–".join(f"{v / 1000:g}" for v in dict.fromkeys((min(ends), max(ends)))) + " ms"
 
 
 def read_json(path: Path) -> tuple[object, str]:

@@ -53,11 +53,16 @@ class Entry:
     def ends(self) -> tuple[float, float]:
         return self.value if isinstance(self.value, tuple) else (self.value, self.value)
 
+    def digits(self) -> str:
+        """The value without its unit, as its source gives it: 11.8, 1.4–3.6."""
+        ends = dict.fromkeys(self.ends)
+        return "–".join(f"{v:d}" if self.unit == "year" else systems.plain(v) for v in ends)
+
     def text(self) -> str:
         """The value with its unit: 11.8 µs, 1.4–3.6×, up to 3.6×."""
-        digits = "%d–%d" % self.ends if self.unit == "year" else systems.span(*self.ends)
+        digits = self.digits()
         if self.unit == "year":
-            return digits if self.ends[0] != self.ends[1] else "%d" % self.ends[0]
+            return digits
         glue = "" if self.unit == "x" else " "
         return f"{self.bound} {digits}{glue}{systems.unit(self.unit)}".strip()
 

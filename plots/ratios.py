@@ -43,7 +43,7 @@ class Comparison:
             touch = high >= paper_low and low <= paper_high
             return "within the range" if inside else "overlaps" if touch else "same order"
         if low == high:
-            return f"same order, {systems.number(low / paper_low, 2)} of it"
+            return f"same order, {systems.number(low / paper_low, 2)} of the published"
         return "same order" if low > 1 or paper_low < 1 else "order depends on x"
 
 
@@ -99,12 +99,17 @@ class Target:
 
 
 def targets(rows: Rows, paper: Paper | None, figure: str, metric: str) -> Iterator[Target]:
-    """Targets of one metric, for sources that give ratios only; the first measured baseline counts."""
+    """Targets of one metric; of several baselines the first that was measured counts."""
     if paper is None:
         return
     seen = set()
     for entry in paper.ratios(figure):
-        if _metric(rows, entry) != metric or entry.bound or entry.conflicts_with and _later(entry, paper):
+        if (
+            _metric(rows, entry) != metric
+            or entry.bound
+            or entry.conflicts_with
+            and _later(entry, paper)
+        ):
             continue
         have = rows.systems(metric)
         versus = next((v for v in (entry.versus, *entry.versus_alternatives) if v in have), None)

@@ -104,6 +104,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return _digits(value, digits)
 
 
+def plain(value: float) -> str:
+    """A value with the digits it was given with (ticks, published numbers): 1.5 M, 4.8."""
+    for limit, divisor, suffix in ((1e9, 1e9, " G"), (1e6, 1e6, " M"), (1e4, 1e3, " k")):
+        if abs(value) >= limit:
+            return f"{value / divisor:.6g}{suffix}"
+    return f"{value:.6g}"
+
+
 def _digits(value: float, digits: int) -> str:
     if value == 0:
         return "0"
@@ -112,7 +120,7 @@ def _digits(value: float, digits: int) -> str:
     whole = math.floor(math.log10(abs(value))) + 1
     if whole >= digits and value == round(value):
         return f"{value:.0f}"
-    return f"{value:.{max(digits - max(whole, 1), 0)}f}"
+    return f"{value:.{max(digits - whole, 0)}f}"
 
 
 def size(value: float) -> str:
@@ -123,11 +131,22 @@ def size(value: float) -> str:
     for scale, suffix in ((10**6, "M"), (10**3, "K")):
         if value >= scale:
             short = value / scale
-            return f"{short:.0f}{suffix}" if short >= 9.95 else f"{short:.1f}".rstrip("0").rstrip(
-                "."
-            ) + suffix
+            return (
+                f"{short:.0f}{suffix}"
+                if short >= 9.95
+                else f"{short:.1f}".rstrip("0").rstrip(".") + suffix
+            )
     return f"{value:g}"
 
 
+def sized(value: float, name: str) -> str:
+    """A size with its unit: 64 B, 1 KB, 1K connections."""
+    text = size(value)
+    if name in ("B", "bytes"):
+        return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
+    return f"{text} {name}".strip()
+
+
 def span(low: float, high: float) -> str:
+    """Two measured ends, or one value where they are equal."""
     return number(low) if low == high else f"{number(low)}–{number(high)}"

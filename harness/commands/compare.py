@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from harness import console, packages
+from harness import console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,10 +23,9 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, indent=1))
     else:
-        packages.ensure(["plot"])
-        from plots import report
+        from plots import paper, table
 
-        print(report.table(rows))
+        print(table.table(rows, paper.default()))
     for problem in problems:
         console.warn(str(problem))
     return 2 if problems else 0

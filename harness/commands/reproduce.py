@@ -45,19 +45,20 @@ def main(args: argparse.Namespace) -> int:
     packages.ensure(groups if args.inventory else [*groups, "kernel", "qemu-build", "vm"])
     backend = Inventory(args.inventory) if args.inventory else Emulated()
     run = engine.reproduce(figures, scale, backend, args.seed, args.fresh)
-    return _finish(run)
+    return _finish(run, scale)
 
 
-def _finish(run) -> int:
+def _finish(run, scale) -> int:
     """Plots, report, table; figures that failed do not keep the others from being shown."""
-    from experiments import compare
+    from experiments import compare, registry
     from plots import cli as plots_cli
-    from plots import report
+    from plots import paper, table
 
-    problems = plots_cli.draw_run(run.directory)
-    page = report.write(run.directory)
+    catalogue = [registry.describe(f, scale) for f in registry.figures().values()]
+    with console.step("plots and report"):
+        problems = plots_cli.draw_run(run.directory, catalogue=catalogue)
     rows, unread = compare.rows_of(run)
-    print(report.table(rows))
+    print(table.table(rows, paper.default()))
     for problem in [*problems, *unread]:
         console.warn(str(problem))
     failed = {i: s for i, s in run.meta["figures"].items() if s["status"] == "failed"}
@@ -67,5 +68,5 @@ def _finish(run) -> int:
         if error.get("output"):
             console.info(error["output"])
     console.info(f"results: {run.directory}")
-    console.info(f"report:  {page}")
+    console.info(f"report:  {run.directory / 'index.html'}")
     return 1 if failed or problems or unread else 0
