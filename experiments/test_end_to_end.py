@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) The eTran artifact authors
-"""`./run reproduce` as a user calls it, in virtual machines: results, repeatability, breaking off."""
+"""`./run reproduce` as a user calls it, in virtual machines: results, repeatability, failures."""
 
 import json
 import os
