@@ -43,11 +43,19 @@ IDENTITY = {
 }
 # What the object files say they were compiled in, instead of a temporary folder.
 SOURCE_PREFIX = "/usr/src/linux-etran"
+# Where variables live at each instruction is a third of the debug information and a tenth of the
+# build. BTF and the machine code are the same without; only gdb's `print` misses it, and for that
+# there is the debug flavour.
+COMPILER_FLAGS = {"release": ["-fno-var-tracking"], "debug": []}
 # Processor seconds of a build without ccache on the reference machine, for the estimate.
 CPU_SECONDS = {"release": 620, "debug": 900}
 # Parts of the kernel's own header package that no module build reads.
 UNNEEDED_HEADERS = (
+    "include/drm",
     "include/dt-bindings",
+    "include/media",
+    "include/soc",
+    "include/sound",
     "scripts/coccinelle",
     "scripts/gdb",
     "scripts/selinux",
@@ -104,7 +112,9 @@ def key(flavour: str) -> str:
     """The cache key of what build(flavour) would give now."""
     options = "\n".join(map(str, kconfig.requested(flavour)))
     series = [part for p in source.series() for part in (p.name, p.read_bytes())]
-    return cache.digest(f"format {FORMAT}", source.find().identity, flavour, options, *series)
+    flags = " ".join(COMPILER_FLAGS[flavour])
+    origin = source.find().identity
+    return cache.digest(f"format {FORMAT}", origin, flavour, flags, options, *series)
 
 
 def _load(entry: Path, flavour: str, name: str) -> KernelBuild:
@@ -171,22 +181,23 @@ def _jobs() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def make_words(tree: Path) -> list[str]:
+def _make_words(tree: Path, flavour: str) -> list[str]:
     """Words of every make command: reproducible output, ccache when it is installed."""
     words = [f"{name}={value}" for name, value in IDENTITY.items()]
     prefix = f"-fdebug-prefix-map={tree}={SOURCE_PREFIX}"
-    words += [f"KCFLAGS={prefix}", f"KAFLAGS={prefix}"]
+    words += ["KCFLAGS=" + " ".join([*COMPILER_FLAGS[flavour], prefix]), f"KAFLAGS={prefix}"]
     if shutil.which("ccache"):
         words += ["CC=ccache gcc", "HOSTCC=ccache gcc"]
     return words
 
 
-# The folder is a new one each time: let ccache find objects of an earlier build all the same.
-_ENVIRONMENT = {"LC_ALL": "C", "CCACHE_NOHASHDIR": "1", "MAKEFLAGS": ""}
+# ccache: find objects of an earlier build although the folder is a new one each time, and take the
+# dependencies from the compiler instead of running the preprocessor first (saves 1/8 of a build).
+_ENVIRONMENT = {"LC_ALL": "C", "CCACHE_NOHASHDIR": "1", "CCACHE_DEPEND": "1", "MAKEFLAGS": ""}
 
 
-def _make(tree: Path, log: Path, *targets: object) -> None:
-    argv = ["make", f"-j{_jobs()}", *make_words(tree), *targets]
+def _make(tree: Path, flavour: str, log: Path, *targets: object) -> None:
+    argv = ["make", f"-j{_jobs()}", *_make_words(tree, flavour), *targets]
     try:
         proc.run(argv, cwd=tree, env=_ENVIRONMENT, log=log, nice=True)
     except CommandFailed as error:
@@ -211,19 +222,24 @@ def _build(flavour: str, out: Path, log: Path) -> None:
     began = time.monotonic(), _cpu_seconds()
     tree = out / "tree"
     origin = prepare(tree, flavour, log)
-    _make(tree, log, "bzImage", "modules")
+    _make(tree, flavour, log, "bzImage", "modules")
     release = (tree / "include/config/kernel.release").read_text(encoding="ascii").strip()
 
     (tree / "arch/x86/boot/bzImage").rename(out / "bzImage")
-    (tree / "System.map").rename(out / "System.map")
-    shutil.copyfile(tree / ".config", out / "config")
+    for name, saved in (("System.map", "System.map"), (".config", "config")):
+        shutil.copyfile(tree / name, out / saved)
     proc.run(["strip", "--strip-all", "-o", out / "vmlinux", tree / "vmlinux"], log=log)
     compress = ["objcopy", "--compress-debug-sections=zlib"]
     proc.run([*compress, tree / "vmlinux", out / "vmlinux.debug"], log=log, nice=True)
-    _install_modules(tree, out, release, log)
-    _install_headers(tree, out, log)
+    install = [f"INSTALL_MOD_PATH={out / 'modules'}", "INSTALL_MOD_STRIP=1"]
+    _make(tree, flavour, log, "modules_install", *install)
+    # Points to the tree that is about to go.
+    (out / "modules/lib/modules" / release / "build").unlink(missing_ok=True)
+    script = "$(srctree)/scripts/package/install-extmod-build"
+    _make(tree, flavour, log, "run-command", f"KBUILD_RUN_COMMAND={script} {out / 'headers'}")
+    _finish_headers(tree, out / "headers")
     version_text = [line for line in (out / "config").open() if "CONFIG_CC_VERSION_TEXT" in line]
-    shutil.rmtree(tree)
+    proc.run(["rm", "-rf", tree], log=log)  # 90,000 files: several times faster than Python
 
     info = {
         "release": release,
@@ -242,17 +258,8 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _install_modules(tree: Path, out: Path, release: str, log: Path) -> None:
-    _make(tree, log, "modules_install", f"INSTALL_MOD_PATH={out / 'modules'}", "INSTALL_MOD_STRIP=1")
-    # Points to the tree that is about to go.
-    (out / "modules/lib/modules" / release / "build").unlink(missing_ok=True)
-
-
-def _install_headers(tree: Path, out: Path, log: Path) -> None:
-    """What the kernel's own packaging considers enough for external modules, less dead weight."""
-    headers = out / "headers"
-    script = "$(srctree)/scripts/package/install-extmod-build"
-    _make(tree, log, "run-command", f"KBUILD_RUN_COMMAND={script} {headers}")
+def _finish_headers(tree: Path, headers: Path) -> None:
+    """Complete what the kernel's own packaging considers enough for external modules."""
     shutil.copyfile(tree / ".config", headers / ".config")
     for name in UNNEEDED_HEADERS:
         shutil.rmtree(headers / name, ignore_errors=True)

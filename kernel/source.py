@@ -78,7 +78,7 @@ def version(tree: Path) -> tuple[int, int, int]:
 
 
 def series(folder: Path = PATCHES) -> list[Path]:
-    """The patches in the order of folder/series. Each file must be named once, and each name exist."""
+    """The patches in the order of folder/series: each file named once, each name a file."""
     path = folder / "series"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -236,7 +236,7 @@ def test_find__variable(tmp_path, monkeypatch):
 
 @pytest.fixture
 def project(monkeypatch, tmp_path, patches, fragments):
-    """kernel.build over a small series, empty fragments, an invented source and a cache of its own."""
+    """kernel.build over a small series, empty fragments, an invented source, a cache of its own."""
     monkeypatch.setenv("ETRAN_CACHE", str(tmp_path / "cache"))
     tarball = tmp_path / "linux-6.12.99.tar.xz"
     tarball.write_bytes(b"x")
@@ -333,7 +333,7 @@ def test_make__explains_a_full_disk(project, monkeypatch, tmp_path):
 
     monkeypatch.setattr(build.proc, "run", full)
     with pytest.raises(CommandFailed) as caught:
-        build._make(tmp_path, tmp_path / "log", "bzImage")
+        build._make(tmp_path, "release", tmp_path / "log", "bzImage")
     assert "disk is full" in caught.value.hint
 
 

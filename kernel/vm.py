@@ -18,7 +18,9 @@ from harness.errors import CommandFailed, UserError
 QEMU = "qemu-system-x86_64"
 BUSYBOX = Path("/bin/busybox")
 
-_INIT = """#!/bin/busybox sh
+BEGIN, END = "=== begin", "=== end"
+
+_INIT = f"""#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -27,9 +29,9 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev 2>/dev/null
 mount -t tmpfs tmpfs /run
 mount -t debugfs debugfs /sys/kernel/debug
-echo "=== begin"
+echo "{BEGIN}"
 . /test.sh
-echo "=== end"
+echo "{END}"
 poweroff -f
 """
 
@@ -103,9 +105,13 @@ def run(
         if error.status is not None:
             raise
         console = error.output
+    # The firmware's escape sequences may stand before the marks.
     lines = console.replace("\r", "").splitlines()
-    if "=== begin" not in lines or "=== end" not in lines:
+    begin = [n for n, line in enumerate(lines) if line.endswith(BEGIN)]
+    end = [n for n, line in enumerate(lines) if line.endswith(END)]
+    if len(begin) != 1 or len(end) != 1:
         tail = "\n".join(f"  | {line}" for line in lines[-40:])
-        raise UserError(f"the machine did not come through its script; its console:\n{tail}", kernel)
-    return lines[lines.index("=== begin") + 1 : lines.index("=== end")]
-
+        raise UserError(
+            f"the machine did not come through its script; its console:\n{tail}", kernel
+        )
+    return lines[begin[0] + 1 : end[0]]
