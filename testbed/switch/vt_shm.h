@@ -3,20 +3,21 @@
  *
  * Layout of the file that the virtual machines of one emulated cluster share.
  *
- * The file is created by torswitch (vt_create() in vt_file.h) and mapped by every VM (vt_attach() in
- * vt_core.h). Nobody else includes this header: callers see vt_core.h.
+ * The file is created by torswitch (vt_create() in vt_file.h) and mapped by every VM (vt_attach()
+ * in vt_core.h). QEMU sees only vt_core.h.
  *
  * Rules that hold for the whole file
- *   - Position independent: offsets from the start of the file, never pointers (the one exception is inside
- *     `lock`, which belongs to the C library).
- *   - All times are picoseconds of virtual time since the start of the epoch, in [0, VT_TIME_INF]. Times a VM
- *     can see (clocks, limits, delivery times) are whole nanoseconds, so multiples of 1000.
- *   - "setup" in the lists below means: written once by vt_create(), read-only afterwards. Every process copies
- *     what it needs at attach and never looks at the shared copy again.
- *   - Anything else may have been garbled by a broken or hostile VM: indices and lengths are checked on each
- *     use. Garbage can break the epoch; it must not make another process read or write outside the mapping.
+ *   - Position independent: offsets from the start of the file, never pointers. (The one exception
+ *     is inside `lock`, which belongs to the C library.)
+ *   - All times are picoseconds of virtual time since the start of the epoch, 0..VT_TIME_INF. Those
+ *     a VM can see (clocks, limits, delivery times) are whole nanoseconds, so multiples of 1000.
+ *   - "Setup" below: written once by vt_create(), read-only afterwards. Every process copies what
+ *     it needs when it attaches and never looks at the shared copy again.
+ *   - Anything else may have been garbled by a broken or hostile VM: indices and lengths are
+ *     checked at each use. Garbage can break the epoch; it must not make another process read or
+ *     write outside the mapping.
  *
- * To change the layout: raise VT_VERSION, adapt the assertions at the end, and README.md (section "File").
+ * To change the layout: raise VT_VERSION, adapt the assertions at the end and README.md ("File").
  */
 #ifndef ETRAN_VT_SHM_H
 #define ETRAN_VT_SHM_H
@@ -61,9 +62,10 @@ enum vt_net_state {
 };
 
 /*
- * Ring of frames with one producer and one consumer; `data` (setup: ring_bytes, a power of two) follows.
- * head and tail count bytes and wrap at 2^32. A record is a vt_record, the frame, and padding to VT_RECORD_ALIGN;
- * a record never wraps: a record with length VT_RECORD_SKIP fills the rest of the buffer.
+ * Ring of frames with one producer and one consumer; `data` (setup: ring_bytes, a power of two)
+ * follows. head and tail count bytes and wrap at 2^32. A record is a vt_record, the frame, and
+ * padding to VT_RECORD_ALIGN; a record never wraps: a record with length VT_RECORD_SKIP fills the
+ * rest of the buffer.
  */
 typedef struct vt_ring {
     uint32_t head; /* bytes put in; by the producer; atomic */
@@ -76,48 +78,47 @@ typedef struct vt_ring {
 #define VT_RECORD_SKIP UINT32_MAX
 
 typedef struct vt_record {
-    int64_t time;    /* up: complete at the switch; down: complete at the VM; trace: see vt_trace_kind */
+    int64_t time;    /* complete at: the switch (up), the VM (down); trace: see below */
     uint32_t length; /* bytes that follow, or VT_RECORD_SKIP */
     uint32_t info;   /* trace: kind | port << 8; else 0 */
 } vt_record;
 
-/* Records in the trace ring (producer: whoever holds the lock; consumer: torswitch). */
+/* Records in the trace ring. Producer: whoever holds the lock; consumer: torswitch. */
 enum vt_trace_kind {
-    VT_TRACE_IN = 1,     /* frame complete at the switch; time = that moment; data = frame as received */
-    VT_TRACE_OUT = 2,    /* frame leaves the switch; time = its first bit; data = frame as sent */
-    VT_TRACE_SAMPLE = 3, /* queue depth of the port; data = uint64_t bytes waiting */
-    VT_TRACE_EPOCH = 4,  /* an epoch begins; time = 0; data = uint64_t number */
+    VT_TRACE_IN = 1,     /* a frame, as received; time: it is complete at the switch */
+    VT_TRACE_OUT = 2,    /* a frame, as sent; time: its first bit leaves the switch */
+    VT_TRACE_SAMPLE = 3, /* uint64_t bytes that wait at the port; time: of the sample */
+    VT_TRACE_EPOCH = 4,  /* uint64_t number of the epoch that begins; time: 0 */
 };
 
 /*
- * One port. Writer "vm": the VM attached to the port; "lock": whoever holds the lock. Times in ps.
- * Lifetime: `pid`, `state` and the counters from attach to detach, the clocks from join to leave.
+ * One port. Times in ps. In the comments: writer; "vm" is the VM attached to the port, "lock"
+ * whoever holds the lock; "atomic" fields are also read without it.
+ * Lifetime: pid, state and statistics from attach to detach, the clocks from join to leave.
  */
 typedef struct vt_port {
-    /* Read by the waiting VM without the lock, so on a line of its own. */
-    uint32_t state;   /* enum vt_port_state; lock; atomic */
-    uint32_t wake;    /* futex word, counts wake-ups; lock; atomic */
-    uint32_t sleeps;  /* 1 while the VM sleeps (or is about to) on `wake`; vm; atomic */
-    int32_t pid;      /* process of the VM, 0 = none; lock */
-    int64_t limit;    /* no frame that is not yet in `down` arrives before this; only grows; lock; atomic */
-    int64_t clock;    /* virtual time reached (last report); lock; atomic (torswitch reads it) */
-    int64_t deadline; /* IDLE: its next timer, or VT_TIME_INF; lock */
-    int64_t want;     /* BLOCKED, IDLE: time it waits to pass; lock */
-    int64_t arrival;  /* newest arrival taken from `up`: later ones may not be earlier; lock */
-    uint64_t pad0;
-
-    /* Statistics since attach. None of them may depend on anything but counts: no time stamps here. */
-    uint64_t reports;     /* clock reports that took the lock; vm */
-    uint64_t waits;       /* times the VM had to wait; vm */
-    uint64_t spins;       /* waits that ended while spinning; vm */
-    uint64_t idles;       /* idle phases, including those that needed no lock; vm */
-    uint64_t wakes;       /* futex wake-ups sent to the VM; lock */
-    uint64_t host_wakes;  /* idle phases ended by the host, not by virtual time: 0 in a reproducible run; vm */
-    uint64_t sent;        /* frames put into `up` in epochs; vm */
-    uint64_t backlogged;  /* sends refused because the MAC was busy; vm */
-    uint64_t free_sent;   /* frames sent while running free; lock */
-    uint64_t free_lost;   /* frames to this port lost while running free (no room, not attached); lock */
-    uint64_t late;        /* frames that reached the port after it had left the epoch; lock */
+    uint32_t state;    /* enum vt_port_state; lock, atomic */
+    uint32_t wake;     /* futex word, counts wake-ups; lock, atomic */
+    uint32_t sleeps;   /* 1 while the VM sleeps (or is about to) on `wake`; vm, atomic */
+    int32_t pid;       /* process of the VM, 0 = none; lock */
+    int64_t limit;     /* frames not yet in `down` arrive then or later; only grows; lock, atomic */
+    int64_t clock;     /* virtual time reached (last report); lock, atomic */
+    int64_t deadline;  /* IDLE: its next timer, or VT_TIME_INF; lock */
+    int64_t want;      /* BLOCKED, IDLE: time it waits to pass; lock */
+    int64_t arrival;   /* newest arrival taken from `up`, later ones are not earlier; lock */
+    uint64_t attaches; /* VMs that have ever been attached; lock, atomic */
+    /* Statistics, from attach on. */
+    uint64_t reports;    /* clock reports that took the lock; vm */
+    uint64_t waits;      /* times the VM had to wait; vm */
+    uint64_t spins;      /* waits that ended while spinning; vm */
+    uint64_t idles;      /* idle phases, including those that needed no lock; vm */
+    uint64_t wakes;      /* futex wake-ups sent to the VM; lock */
+    uint64_t host_wakes; /* idle phases ended by the host: 0 in a reproducible run; vm */
+    uint64_t sent;       /* frames put into `up`; vm */
+    uint64_t backlogged; /* sends refused because the MAC was busy; vm */
+    uint64_t free_sent;  /* frames sent while running free; lock */
+    uint64_t free_lost;  /* frames to this port lost while running free; lock */
+    uint64_t late;       /* frames that came after the port had left the epoch; lock */
     uint64_t pad1[5];
 } vt_port;
 
@@ -138,53 +139,58 @@ typedef struct vt_shm {
     uint32_t header_bytes; /* sizeof(vt_shm) */
     uint64_t file_bytes;
     uint32_t ports;
-    uint32_t ring_bytes;  /* data bytes of each up and down ring; power of two */
-    uint64_t rings_off;   /* up ring of port 0, down ring of port 0, up ring of port 1, ... */
-    uint64_t model_off;   /* block of tor_model.h */
+    uint32_t ring_bytes; /* data bytes of each up and down ring; power of two */
+    uint64_t rings_off;  /* up ring of port 0, down ring of port 0, up ring of port 1, ... */
+    uint64_t model_off;  /* block of tor_model.h */
     uint64_t model_bytes;
     uint64_t trace_off;   /* trace ring, or 0 = none */
     uint32_t trace_bytes; /* data bytes of the trace ring; power of two */
     uint32_t trace_in;    /* bit p: record frames that port p sends */
     uint32_t trace_out;   /* bit p: record frames sent to port p */
-    uint32_t spin;        /* pauses before a waiting VM sleeps (host effort only, never results) */
+    uint32_t spin;        /* pauses before a waiting VM sleeps: host effort only, never results */
     /* Setup: arithmetic of time, see README.md ("Look-ahead"). */
     int64_t latency_ps; /* L: propagation delay of one link */
     int64_t hop_ps;     /* H: L + the shortest frame's time on the fastest link */
     int64_t sync_ps;    /* default longest virtual time between two reports */
     int64_t backlog_ps; /* frames a MAC accepts ahead of its line */
-    uint8_t pad0[8];
+    uint8_t pad0[16];
 
-    /* Robust, process shared. Guards everything that says "lock". Trusted: see README.md ("What is trusted"). */
+    /* Robust, process shared; guards what says "lock". See README.md ("What is trusted"). */
     union {
         pthread_mutex_t mutex;
         uint8_t space[VT_LINE];
     } lock;
 
-    /* The network. Writer: lock, except where noted. */
-    uint32_t state;       /* enum vt_net_state; atomic */
-    uint32_t epoch;       /* number of the current or last epoch, from 1; atomic */
-    int32_t supervisor;   /* pid of torswitch; setup */
-    uint32_t broken_port; /* port that is to blame, or UINT32_MAX */
-    uint64_t advances;    /* runs of the switch */
-    uint64_t trace_lost;  /* trace records dropped because torswitch did not read them in time */
-    int64_t real_start_ns;
-    int64_t end_ps;       /* latest clock at which a port left this epoch */
+    /* The network, written under the lock. First what every call reads and hardly anybody writes.
+     */
+    uint32_t state;         /* enum vt_net_state; atomic */
+    uint32_t epoch;         /* number of the current or last epoch, from 1; atomic */
+    int32_t supervisor;     /* pid of torswitch; setup */
+    uint32_t broken_port;   /* port that is to blame, or UINT32_MAX */
+    int64_t real_start_ns;  /* CLOCK_MONOTONIC at the start of the epoch; atomic */
+    int64_t end_ps;         /* latest clock at which a port left this epoch */
+    uint64_t trace_lost;    /* trace records dropped because torswitch did not read them */
+    uint32_t trace_stalled; /* 1 + tail of the trace ring when it was given up, or 0 */
+    uint32_t pad1[5];
+    int64_t safe_ps;   /* the model has run up to here: it knows all earlier arrivals */
+    uint64_t advances; /* runs of the switch */
+    uint64_t pad2[6];
     char reason[VT_REASON_BYTES]; /* text, once state is VT_NET_BROKEN */
-    tor_fdb free_fdb;     /* addresses seen while running free */
-    vt_epoch_record record[VT_RECORDS]; /* epoch n is in entry n % VT_RECORDS */
     vt_port port[VT_MAX_PORTS];
+    tor_fdb free_fdb;                   /* addresses seen while running free */
+    vt_epoch_record record[VT_RECORDS]; /* epoch n is in entry n % VT_RECORDS */
 } vt_shm;
 
 static_assert(sizeof(vt_ring) == 128, "vt_ring is part of the file format");
 static_assert(offsetof(vt_ring, tail) == VT_LINE, "head and tail are on different cache lines");
-static_assert(sizeof(vt_record) == VT_RECORD_ALIGN, "a record header always fits before the end of a ring");
+static_assert(sizeof(vt_record) == VT_RECORD_ALIGN, "a record header fits before a ring's end");
 static_assert(sizeof(vt_port) == 192, "vt_port is part of the file format");
 static_assert(offsetof(vt_port, limit) == 16 && offsetof(vt_port, reports) == VT_LINE,
               "vt_port is part of the file format");
 static_assert(offsetof(vt_shm, lock) == 2 * VT_LINE && offsetof(vt_shm, state) == 3 * VT_LINE,
               "vt_shm is part of the file format");
-static_assert(offsetof(vt_shm, reason) == 3 * VT_LINE + 48, "vt_shm is part of the file format");
-static_assert(offsetof(vt_shm, port) % VT_LINE == 0, "ports start on a cache line");
+static_assert(offsetof(vt_shm, safe_ps) == 4 * VT_LINE, "vt_shm is part of the file format");
+static_assert(offsetof(vt_shm, port) == 8 * VT_LINE, "ports start on a cache line");
 static_assert(sizeof(pthread_mutex_t) <= VT_LINE, "the mutex fits its space");
 
 #ifdef __cplusplus
