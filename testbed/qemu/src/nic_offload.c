@@ -39,9 +39,13 @@ struct headers {
     uint32_t end; // of the IP datagram, as its header says
 };
 
-static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
+static uint16_t get16(const uint8_t *p) {
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
 
-static uint32_t get32(const uint8_t *p) { return (uint32_t)get16(p) << 16 | get16(p + 2); }
+static uint32_t get32(const uint8_t *p) {
+    return (uint32_t)get16(p) << 16 | get16(p + 2);
+}
 
 static void put16(uint8_t *p, uint32_t v) {
     p[0] = (uint8_t)(v >> 8);
@@ -262,7 +266,7 @@ static void edit_segment(const struct nic_tx *t, uint8_t *f, uint32_t payload) {
     }
     put32(tcp + TCP_SEQ, get32(tcp + TCP_SEQ) + t->sent);
     if (!last)
-        tcp[TCP_FLAGS] &= (uint8_t)~(TCP_FIN | TCP_PSH);
+        tcp[TCP_FLAGS] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
     if (t->segment > 0)
         tcp[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
     if (t->csum) {
