@@ -25,7 +25,9 @@ Fd &Fd::operator=(Fd &&other) noexcept {
     return *this;
 }
 
-int Fd::release() { return std::exchange(fd_, -1); }
+int Fd::release() {
+    return std::exchange(fd_, -1);
+}
 
 void Fd::reset() {
     if (fd_ >= 0)
@@ -78,8 +80,8 @@ bool Capture::pump() {
 }
 
 void Capture::finish() {
-    // A pipe holds at most 64 KiB unless a program enlarged it (to 1 MiB at most without privilege);
-    // a descendant that still writes must not keep us here.
+    // A pipe holds at most 64 KiB unless a program enlarged it (to 1 MiB at most without
+    // privilege); a descendant that still writes must not keep us here.
     for (int round = 0; round < 16; round++) {
         const uint64_t before = bytes_;
         if (!pump() || bytes_ == before)
@@ -113,8 +115,8 @@ pid_t spawn(const SpawnOptions &options) {
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    for (const auto &[fd, target] :
-         {std::pair(options.stdout_fd, STDOUT_FILENO), std::pair(options.stderr_fd, STDERR_FILENO)}) {
+    for (const auto &[fd, target] : {std::pair(options.stdout_fd, STDOUT_FILENO),
+                                     std::pair(options.stderr_fd, STDERR_FILENO)}) {
         if (fd >= 0)
             posix_spawn_file_actions_adddup2(&files, fd, target);
         else

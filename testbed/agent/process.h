@@ -49,11 +49,12 @@ class Capture {
     int write_end() const { return write_.get(); }
     void close_write_end() { write_.reset(); }
 
-    // Moves what the pipe holds, at most once its size; false when nobody can write any more (or the
-    // pipe is closed already). Never blocks.
+    // Moves what the pipe holds, at most once its size; false when nobody can write any more (or
+    // the pipe is closed already). Never blocks.
     bool pump();
 
-    // Takes what is still in the pipe and closes it, though a stray descendant may hold the other end.
+    // Takes what is still in the pipe and closes it, though a stray descendant may hold the other
+    // end.
     void finish();
 
     uint64_t bytes() const { return bytes_; } // written by the program
@@ -67,10 +68,10 @@ class Capture {
 };
 
 struct SpawnOptions {
-    std::vector<std::string> argv;          // argv[0] is looked up in PATH
-    std::map<std::string, std::string> env; // over the environment of the caller
-    std::string directory;                  // working directory
-    int stdout_fd = -1;                     // -1: /dev/null
+    std::vector<std::string> argv{};          // argv[0] is looked up in PATH
+    std::map<std::string, std::string> env{}; // over the environment of the caller
+    std::string directory{};                  // working directory; empty: the caller's
+    int stdout_fd = -1;                       // -1: /dev/null
     int stderr_fd = -1;
 };
 

@@ -169,8 +169,8 @@ class Run {
         Running running;
         try {
             running.out = capture(step.stdout_file);
-            running.err = step.stderr_file == step.stdout_file ? running.out
-                                                               : capture(step.stderr_file);
+            running.err =
+                step.stderr_file == step.stdout_file ? running.out : capture(step.stderr_file);
             running.pid = spawn({.argv = result.argv,
                                  .env = step.env,
                                  .directory = options_.out_dir,
@@ -222,7 +222,7 @@ class Run {
     const Timetable &table_;
     const RunnerOptions &options_;
     Schedule schedule_;
-    std::map<size_t, Running> running_; // by step
+    std::map<size_t, Running> running_;                // by step
     std::map<int, std::shared_ptr<Capture>> captures_; // by read end
     RunResult result_;
     Fd poll_, timer_, signals_;
@@ -230,9 +230,13 @@ class Run {
 
 } // namespace
 
-int64_t monotonic_ns() { return read_clock(CLOCK_MONOTONIC); }
+int64_t monotonic_ns() {
+    return read_clock(CLOCK_MONOTONIC);
+}
 
-int64_t realtime_ns() { return read_clock(CLOCK_REALTIME); }
+int64_t realtime_ns() {
+    return read_clock(CLOCK_REALTIME);
+}
 
 void block_signals() {
     const sigset_t signals = handled_signals();

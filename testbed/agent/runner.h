@@ -16,9 +16,9 @@
 namespace etran::agent {
 
 struct RunnerOptions {
-    std::string out_dir;                    // exists; outputs go there, programs run there
-    int64_t t0_ns = 0;                      // Unix time of T0
-    int64_t t0_mono_ns = 0;                 // CLOCK_MONOTONIC at T0
+    std::string out_dir{};                 // exists; outputs go there, programs run there
+    int64_t t0_ns = 0;                     // Unix time of T0
+    int64_t t0_mono_ns = 0;                // CLOCK_MONOTONIC at T0
     uint64_t max_output_bytes = 16U << 20; // per output file
 };
 
@@ -39,8 +39,8 @@ struct RunResult {
     State verdict = State::kOk;
 };
 
-// SIGTERM, SIGINT and SIGHUP end a run early; block them (and SIGCHLD) from the start of the program
-// so that none is lost before run() listens.
+// SIGTERM, SIGINT and SIGHUP end a run early; block them (and SIGCHLD) from the start of the
+// program so that none is lost before run() listens.
 void block_signals();
 
 // Returns when all is over; throws std::system_error only for failures of the machine itself (no

@@ -100,7 +100,9 @@ void Schedule::exited(size_t step, int64_t now, int wait_status) {
     judge(step, outcome);
 }
 
-void Schedule::interrupt(int64_t now) { end_all(now, Cause::kSignal); }
+void Schedule::interrupt(int64_t now) {
+    end_all(now, Cause::kSignal);
+}
 
 State Schedule::verdict() const {
     State worst = State::kOk;

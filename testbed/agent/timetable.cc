@@ -108,8 +108,8 @@ std::string output_name(const Fields &fields, const std::string &field) {
 
 Step parse_step(const Json &json, const std::string &path, int64_t end_ns) {
     const Fields fields(json, path);
-    fields.only({"id", "at_ns", "argv", "env", "stop_at_ns", "timeout_ns", "stdout", "stderr",
-                 "critical"});
+    fields.only(
+        {"id", "at_ns", "argv", "env", "stop_at_ns", "timeout_ns", "stdout", "stderr", "critical"});
     Step step;
     step.id = fields.text("id", fields.need("id"));
     if (!is_plain_name(step.id))
@@ -135,8 +135,8 @@ Step parse_step(const Json &json, const std::string &path, int64_t end_ns) {
     }
     step.stop_at_ns = fields.optional_integer("stop_at_ns", 0, end_ns);
     if (step.stop_at_ns && *step.stop_at_ns <= step.at_ns)
-        fail(fields.at("stop_at_ns"), fmt::format("is {}, must be after at_ns, which is {}",
-                                                  *step.stop_at_ns, step.at_ns));
+        fail(fields.at("stop_at_ns"),
+             fmt::format("is {}, must be after at_ns, which is {}", *step.stop_at_ns, step.at_ns));
     step.timeout_ns = fields.optional_integer("timeout_ns", 1, kMaxEndNs);
     step.stdout_file = output_name(fields, "stdout");
     step.stderr_file = output_name(fields, "stderr");
