@@ -4,6 +4,7 @@
 // Sampling from a discrete distribution in constant time (Walker's alias method, Vose's set-up).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -23,9 +23,13 @@ inline int64_t clock_ns(clockid_t id) {
 }
 
 // A vDSO call: a few dozen instructions, no system call.
-inline int64_t mono_ns() { return clock_ns(CLOCK_MONOTONIC); }
+inline int64_t mono_ns() {
+    return clock_ns(CLOCK_MONOTONIC);
+}
 
-inline int64_t real_ns() { return clock_ns(CLOCK_REALTIME); }
+inline int64_t real_ns() {
+    return clock_ns(CLOCK_REALTIME);
+}
 
 // The CLOCK_MONOTONIC time of a CLOCK_REALTIME instant. Valid until somebody steps the real clock.
 inline int64_t mono_from_real(int64_t real) {

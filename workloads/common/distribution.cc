@@ -83,8 +83,7 @@ SizeDistribution SizeDistribution::parse(const std::string &spec, const SizeTabl
     double from = 0;
     for (size_t i = 0; i < at.size(); i++) {
         double to = i + 1 == at.size() ? 1.0 : (at[i] + at[i + 1]) / 200;
-        uint64_t bytes =
-            std::clamp<uint64_t>(column->sizes[i], limits.min_bytes, limits.max_bytes);
+        uint64_t bytes = std::clamp<uint64_t>(column->sizes[i], limits.min_bytes, limits.max_bytes);
         append(classes, static_cast<uint32_t>(bytes), from, to);
         from = to;
     }

@@ -55,8 +55,8 @@ class Histogram {
     // if there are no samples.
     std::optional<uint64_t> quantile(double q, uint64_t missing = 0) const;
 
-    // Like quantile(), but also nothing for a tail percentile (q > 0.5) from fewer than 10 / (1 - q)
-    // samples: fewer than ten lie beyond it, which is noise.
+    // Like quantile(), but also nothing for a tail percentile (q > 0.5) from fewer than 10 / (1 -
+    // q) samples: fewer than ten lie beyond it, which is noise.
     std::optional<uint64_t> percentile(double q, uint64_t missing = 0) const;
 
     // The non-empty buckets as (representative value, count), in increasing order.

@@ -27,20 +27,11 @@ Pattern::Pattern() {
     mprotect(memory, kBytes, PROT_READ);
 }
 
-const Pattern &Pattern::get() {
-    static const Pattern *const kPattern = new Pattern;
-    return *kPattern;
+const Pattern *Pattern::make() {
+    return new Pattern;
 }
 
-Body Pattern::body(uint32_t position, uint32_t bytes) const {
-    uint32_t first = std::min(bytes, kPeriod + kSpan - position);
-    Body body{{{{bytes_ + position, first}, {}}}};
-    if (first < bytes)
-        body.parts[1] = {bytes_ + advance(position, first), bytes - first};
-    return body;
-}
-
-bool Pattern::matches(uint32_t position, std::span<const std::byte> data) const {
+bool Pattern::matches_long(uint32_t position, std::span<const std::byte> data) const {
     while (!data.empty()) {
         size_t n = std::min<size_t>(data.size(), kSpan);
         if (std::memcmp(bytes_ + position, data.data(), n) != 0)

@@ -2,9 +2,11 @@
 // Copyright (c) The eTran artifact authors
 #include "common/size_table.h"
 
+#include <array>
+#include <cerrno>
 #include <charconv>
-#include <fstream>
-#include <iterator>
+#include <cstdio>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -90,10 +92,21 @@ SizeTable parse_size_table(std::string_view text, const std::string &origin) {
 }
 
 SizeTable load_size_table(const std::string &path) {
-    std::ifstream file(path);
-    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    if (!file.is_open() || file.bad())
-        throw UserError(fmt::format("cannot read {}", path), "check --sizes-file");
+    std::string text;
+    std::array<char, 4096> block;
+    FILE *file = fopen(path.c_str(), "re");
+    bool failed = file == nullptr;
+    int error = errno;
+    if (file != nullptr) {
+        for (size_t n = 0; (n = fread(block.data(), 1, block.size(), file)) > 0;)
+            text.append(block.data(), n);
+        failed = ferror(file) != 0;
+        error = errno;
+        fclose(file);
+    }
+    if (failed)
+        throw UserError(fmt::format("cannot read {}: {}", path, std::strerror(error)),
+                        "check --sizes-file");
     return parse_size_table(text, path);
 }
 
