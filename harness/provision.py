@@ -190,12 +190,13 @@ def _private_connections() -> Iterator[dict[str, str]]:
             yield {"ANSIBLE_SSH_CONTROL_PATH_DIR": folder}
         finally:
             for socket in Path(folder).iterdir():
-                subprocess.run(
-                    ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "node"],
-                    check=False,
-                    capture_output=True,
-                    timeout=10,
-                )
+                with contextlib.suppress(OSError, subprocess.SubprocessError):
+                    subprocess.run(
+                        ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "node"],
+                        check=False,
+                        capture_output=True,
+                        timeout=10,
+                    )
 
 
 def _events(path: Path) -> list[dict]:
@@ -221,9 +222,8 @@ def _play(
     """Run a playbook; what provision() returns, or TaskFailed for the first failure."""
     with tempfile.TemporaryDirectory(prefix="etran-ansible-") as tmp, _private_connections() as ssh:
         events = Path(tmp) / "events"
-        words = Path(tmp) / "variables.json"
-        words.write_text(json.dumps(variables), encoding="utf-8")
-        argv = ["ansible-playbook", "-i", str(inventory.resolve()), "-e", f"@{words}"]
+        # On the command line: the log then shows a command that can be repeated by hand.
+        argv = ["ansible-playbook", "-i", str(inventory.resolve()), "-e", json.dumps(variables)]
         argv += ["--limit", ",".join(limit)] if limit else []
         argv += ["--check", "--diff"] if check else []
         argv += [str(ANSIBLE / playbook)]
