@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 import tomllib
+
 from ansible.errors import AnsibleFilterError
 
 

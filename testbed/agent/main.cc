@@ -52,6 +52,7 @@ State run_and_record(const Timetable &table, const Options &options, int64_t t0_
     const RunResult result = run(table, {.out_dir = options.out_dir,
                                          .t0_ns = t0_ns,
                                          .t0_mono_ns = t0_mono_ns,
+                                         .wait_for_end = link != nullptr,
                                          .max_output_bytes = options.max_output_bytes});
     if (link)
         link->leave(); // before anything is written: consoles and disks belong to the host

@@ -93,7 +93,8 @@ std::string describe_failures(const Timetable &table, const RunResult &result,
             fmt::format("step {} {}: {}\n  command: {}\n", table.steps[i].id,
                         state_name(done.outcome.state), done.outcome.reason, fmt::join(argv, " "));
         for (const auto &file : {done.err.file, done.out.file}) {
-            const auto end = file.empty() ? std::string() : tail(out_dir + "/" + file);
+            const auto end =
+                file.empty() ? std::string() : tail(fmt::format("{}/{}", out_dir, file));
             if (end.empty())
                 continue;
             text += fmt::format("  {} ends with:\n{}{}", file, end, end.back() == '\n' ? "" : "\n");

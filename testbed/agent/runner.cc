@@ -46,7 +46,7 @@ struct Running {
 class Run {
   public:
     Run(const Timetable &table, const RunnerOptions &options)
-        : table_(table), options_(options), schedule_(table) {
+        : table_(table), options_(options), schedule_(table, options.wait_for_end) {
         result_.steps.resize(table.steps.size());
         poll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
         timer_ = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));

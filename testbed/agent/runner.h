@@ -19,6 +19,7 @@ struct RunnerOptions {
     std::string out_dir{};                 // exists; outputs go there, programs run there
     int64_t t0_ns = 0;                     // Unix time of T0
     int64_t t0_mono_ns = 0;                // CLOCK_MONOTONIC at T0
+    bool wait_for_end = true;              // see Schedule
     uint64_t max_output_bytes = 16U << 20; // per output file
 };
 

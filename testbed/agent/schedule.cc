@@ -22,8 +22,9 @@ const char *state_name(State state) {
     return "interrupted";
 }
 
-Schedule::Schedule(const Timetable &table)
-    : table_(table), progress_(table.steps.size()), outcomes_(table.steps.size()) {
+Schedule::Schedule(const Timetable &table, bool wait_for_end)
+    : table_(table), progress_(table.steps.size()), outcomes_(table.steps.size()),
+      to_start_(table.steps.size()), wait_for_end_(wait_for_end) {
     for (size_t i = 0; i < table.steps.size(); i++)
         events_.emplace(table.steps[i].at_ns, Kind::kStart, i);
     events_.emplace(table.end_ns, Kind::kEnd, 0);
@@ -33,6 +34,9 @@ std::vector<Action> Schedule::due(int64_t now) {
     std::vector<Action> actions = std::exchange(pending_, {});
     while (!events_.empty() && std::get<0>(*events_.begin()) <= now) {
         const auto [when, kind, step] = *events_.begin();
+        // What is started by this call can only be ended by the next one.
+        if (kind == Kind::kEnd && !actions.empty())
+            break;
         events_.erase(events_.begin());
         switch (kind) {
         case Kind::kKill:
@@ -60,6 +64,10 @@ std::vector<Action> Schedule::due(int64_t now) {
     return actions;
 }
 
+bool Schedule::finished() const {
+    return running_ == 0 && (ended_ || (!wait_for_end_ && to_start_ == 0));
+}
+
 std::optional<int64_t> Schedule::next() const {
     if (!pending_.empty())
         return INT64_MIN;
@@ -72,6 +80,7 @@ void Schedule::started(size_t step, int64_t now) {
     outcomes_[step].start_ns = now;
     outcomes_[step].reason.clear();
     progress_[step].running = true;
+    to_start_--;
     running_++;
     if (table_.steps[step].stop_at_ns)
         events_.emplace(*table_.steps[step].stop_at_ns, Kind::kStop, step);
@@ -82,6 +91,7 @@ void Schedule::started(size_t step, int64_t now) {
 }
 
 void Schedule::start_failed(size_t step, int64_t now, const std::string &reason) {
+    to_start_--;
     outcomes_[step] = {now, now, std::nullopt, std::nullopt, State::kFailed, reason};
 }
 

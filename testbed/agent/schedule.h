@@ -47,7 +47,9 @@ struct Action {
 // Not thread-safe. The timetable must outlive the schedule.
 class Schedule {
   public:
-    explicit Schedule(const Timetable &table);
+    // wait_for_end: not finished before end_ns even if nothing is left to do (nodes of an epoch
+    // leave together).
+    explicit Schedule(const Timetable &table, bool wait_for_end = true);
 
     // Takes everything due at `now`. Every kStart must be answered by started() or start_failed().
     std::vector<Action> due(int64_t now);
@@ -64,8 +66,8 @@ class Schedule {
     // From outside (a signal): terminates what runs and starts nothing more.
     void interrupt(int64_t now);
 
-    // The end of the epoch has passed (or interrupt()) and nothing runs any more.
-    bool finished() const { return ended_ && running_ == 0; }
+    // Nothing runs any more, and nothing will.
+    bool finished() const;
 
     const std::vector<Outcome> &outcomes() const { return outcomes_; }
 
@@ -94,7 +96,9 @@ class Schedule {
     std::vector<Progress> progress_;
     std::vector<Outcome> outcomes_;
     std::vector<Action> pending_; // decided outside due()
+    size_t to_start_;
     size_t running_ = 0;
+    const bool wait_for_end_;
     bool ended_ = false;
 };
 

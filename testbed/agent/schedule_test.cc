@@ -153,8 +153,35 @@ TEST(Schedule, finished__not_before_the_end_of_the_timetable) {
     EXPECT_EQ(schedule.next(), std::nullopt);
 }
 
+TEST(Schedule, finished__without_waiting_for_the_end) {
+    Timetable table;
+    table.steps = {step("a", 0), step("b", 5)};
+    table.end_ns = 100 * kMs;
+    Schedule schedule(table, false);
+    schedule.due(0);
+    schedule.started(0, 0);
+    schedule.exited(0, 1, exit_with(0));
+    EXPECT_FALSE(schedule.finished());
+    schedule.due(5 * kMs);
+    schedule.start_failed(1, 5 * kMs, "no such program");
+    EXPECT_TRUE(schedule.finished());
+    EXPECT_EQ(schedule.next(), std::nullopt);
+}
+
+TEST(Schedule, due__what_starts_after_the_end_has_passed_is_ended) {
+    Timetable table;
+    table.steps = {step("a", 1)};
+    table.end_ns = 100 * kMs;
+    Schedule schedule(table);
+    const std::vector<Action> start{{Action::Kind::kStart, 0}};
+    const std::vector<Action> terminate{{Action::Kind::kTerminate, 0}};
+    EXPECT_EQ(schedule.due(200 * kMs), start);
+    schedule.started(0, 200 * kMs);
+    EXPECT_EQ(schedule.next(), 100 * kMs);
+    EXPECT_EQ(schedule.due(200 * kMs), terminate);
+}
+
 TEST(Schedule, due__late_caller_gets_everything_in_order) {
-    Player player({step("a", 1), step("b", 2)});
     Timetable table;
     table.steps = {step("a", 1), step("b", 2)};
     table.end_ns = 100 * kMs;

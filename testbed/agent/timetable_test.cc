@@ -82,7 +82,7 @@ TEST_P(TimetableRejects, parse__says_where_and_why) {
     EXPECT_THAT(error_of(GetParam().json), HasSubstr(GetParam().message));
 }
 
-const std::string kGood = R"("id":"a","at_ns":0,"argv":["x"])";
+const std::string good_fields = R"("id":"a","at_ns":0,"argv":["x"])";
 
 std::string step_with(const std::string &fields) {
     return document("{" + fields + "}");
@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"step_type", document("7"), "steps[0]: must be an object, is number"},
         Bad{"id_path", step_with(R"("id":"../a","at_ns":0,"argv":["x"])"),
             "steps[0].id: must have"},
-        Bad{"id_twice", document("{" + kGood + "},{" + kGood + "}"),
+        Bad{"id_twice", document("{" + good_fields + "},{" + good_fields + "}"),
             "steps[1].id: \"a\" is used twice"},
         Bad{"at_negative", step_with(R"("id":"a","at_ns":-1,"argv":["x"])"),
             "steps[0].at_ns: is -1"},
@@ -117,20 +117,24 @@ INSTANTIATE_TEST_SUITE_P(
             "argv[1]: must be a string"},
         Bad{"argv_nul", step_with(R"("id":"a","at_ns":0,"argv":["x\u0000y"])"), "NUL"},
         Bad{"argv_blank", step_with(R"("id":"a","at_ns":0,"argv":[""])"), "argv[0]: is empty"},
-        Bad{"env_list", step_with(kGood + R"(,"env":["A=1"])"), "env: must be an object"},
-        Bad{"env_name", step_with(kGood + R"(,"env":{"A=B":"1"})"), "steps[0].env: has a name"},
-        Bad{"env_value", step_with(kGood + R"(,"env":{"A":1})"), "env.A: must be a string"},
+        Bad{"env_list", step_with(good_fields + R"(,"env":["A=1"])"), "env: must be an object"},
+        Bad{"env_name", step_with(good_fields + R"(,"env":{"A=B":"1"})"),
+            "steps[0].env: has a name"},
+        Bad{"env_value", step_with(good_fields + R"(,"env":{"A":1})"), "env.A: must be a string"},
         Bad{"stop_before", step_with(R"("id":"a","at_ns":5,"argv":["x"],"stop_at_ns":5)"),
             "stop_at_ns: is 5, must be after at_ns"},
-        Bad{"timeout_zero", step_with(kGood + R"(,"timeout_ns":0)"), "timeout_ns: is 0"},
-        Bad{"stdout_path", step_with(kGood + R"(,"stdout":"/etc/passwd")"), "plain file name"},
-        Bad{"stdout_up", step_with(kGood + R"(,"stdout":"..")"), "plain file name"},
-        Bad{"stdout_own", step_with(kGood + R"(,"stderr":"agent.json")"), "the agent's own record"},
+        Bad{"timeout_zero", step_with(good_fields + R"(,"timeout_ns":0)"), "timeout_ns: is 0"},
+        Bad{"stdout_path", step_with(good_fields + R"(,"stdout":"/etc/passwd")"),
+            "plain file name"},
+        Bad{"stdout_up", step_with(good_fields + R"(,"stdout":"..")"), "plain file name"},
+        Bad{"stdout_own", step_with(good_fields + R"(,"stderr":"agent.json")"),
+            "the agent's own record"},
         Bad{"stdout_shared",
-            document("{" + kGood +
+            document("{" + good_fields +
                      R"(,"stdout":"o"},{"id":"b","at_ns":0,"argv":["x"],"stdout":"o"})"),
             "\"o\" is used by two steps"},
-        Bad{"critical", step_with(kGood + R"(,"critical":1)"), "critical: must be true or false"},
+        Bad{"critical", step_with(good_fields + R"(,"critical":1)"),
+            "critical: must be true or false"},
         Bad{"not_utf8", step_with("\"id\":\"\xff\""), "not valid JSON"}),
     [](const auto &test) { return std::string(test.param.name); });
 

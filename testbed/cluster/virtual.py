@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -98,18 +99,45 @@ def run_epoch(
     """
     count = len(nodes)
     machine.check_nodes(count)
-    limit = timeout_s or _generous(nodes)
+    for node, timetable in enumerate(nodes):
+        _check_timetable(timetable, node, count)
     began = time.monotonic()
+    deadline = began + (timeout_s or _generous(nodes))
     _sweep()
     with contextlib.ExitStack() as stack:
-        scratch = Path(stack.enter_context(_scratch()))
-        network = SHM / scratch.name
-        stack.callback(network.unlink, missing_ok=True)
         try:
-            machines, switch, commands = _prepare(
-                image, kernel, qemu, nodes, switch_config, out_dir, seed, ns_per_insn, memory_mib,
-                pcap, queue_trace, scratch, network,
-            )  # fmt: skip
+            scratch = Path(stack.enter_context(_scratch()))
+            network = SHM / scratch.name
+            stack.callback(network.unlink, missing_ok=True)
+            out_dir.mkdir(parents=True, exist_ok=True)
+            out_dir = out_dir.resolve()
+            initrds = _write_inputs(image, nodes, scratch, out_dir)
+            switch = _Switch(network, count, switch_config, out_dir, pcap, queue_trace)
+            machines = [
+                Machine(
+                    node,
+                    machine.virtual_command(
+                        name="etran-epoch",
+                        qemu=qemu,
+                        node=node,
+                        nodes=count,
+                        kernel=kernel.vmlinux,
+                        initrd=initrds[node],
+                        network=network,
+                        results=out_dir / f"node{node}",
+                        nic_stats=out_dir / f"node{node}.nic.json",
+                        console=out_dir / f"node{node}.console",
+                        seed=_node_seed(seed, node),
+                        ns_per_insn=ns_per_insn,
+                        memory_mib=memory_mib,
+                    ),
+                    out_dir / f"node{node}.console",
+                    out_dir / f"node{node}.qemu",
+                )
+                for node in range(count)
+            ]
+            commands = {f"node{m.node}": m.command for m in machines} | {"switch": switch.command}
+            (out_dir / "commands.json").write_text(json.dumps(commands, indent=1) + "\n")
         except OSError as error:
             raise UserError(
                 f"cannot prepare the epoch: {error.strerror}",
@@ -117,16 +145,16 @@ def run_epoch(
                 "is a disk full? /tmp, /dev/shm and the results folder need about "
                 f"{count * (image.stat().st_size >> 20) + 50} MiB together",
             ) from error
-        (out_dir / "commands.json").write_text(json.dumps(commands, indent=1) + "\n")
-        children: list[subprocess.Popen] = []
-        stack.callback(lambda: processes.end_children(children))
-        children.append(switch.start(began + limit))
+
+        def end_all() -> None:
+            started = [switch.child, *(m.child for m in machines)]
+            processes.end_children(child for child in started if child)
+
+        stack.callback(end_all)
+        switch.start(deadline)
         for one in machines:
             one.start(dies_with_us=True)
-            children.append(one.child)
-        _Watch(
-            machines, switch, began + limit, limit, _length_ns(nodes) / 1e6, progress
-        ).until_done()
+        _Watch(machines, switch, deadline, _length_ns(nodes) / 1e6, progress).until_done()
         stats = switch.finish()
     return EpochResult(
         [_node_result(out_dir, n) for n in range(count)],
@@ -171,46 +199,23 @@ def _sweep() -> None:
                 path.unlink()
 
 
-def _prepare(
-    image, kernel, qemu, nodes, switch_config, out_dir, seed, ns_per_insn, memory_mib, pcap,
-    queue_trace, scratch, network,
-):  # fmt: skip
-    out_dir.mkdir(parents=True, exist_ok=True)
-    machines, commands = [], {}
+def _write_inputs(image: Path, nodes: Sequence[dict], scratch: Path, out_dir: Path) -> list[Path]:
+    """Make room for the results; the RAM disk of each node: the image and, behind it, what is its
+    own."""
+    initrds = []
     base = image.read_bytes()
     for node, timetable in enumerate(nodes):
-        _check_timetable(timetable, node, len(nodes))
-        results = (out_dir / f"node{node}").resolve()
-        shutil.rmtree(results, ignore_errors=True)
-        results.mkdir()
+        for name in ("", ".console", ".qemu", ".nic.json"):
+            old = out_dir / f"node{node}{name}"
+            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+        (out_dir / f"node{node}").mkdir()
         text = json.dumps(timetable, indent=1) + "\n"
         (out_dir / f"node{node}.timetable.json").write_text(text)
-        initrd = scratch / f"node{node}.cpio"
-        with initrd.open("wb") as file:
+        initrds.append(scratch / f"node{node}.cpio")
+        with initrds[-1].open("wb") as file:
             file.write(base)
             cpio.write(file, {"etran/timetable.json": cpio.File(text.encode())})
-        console, output = (out_dir / f"node{node}.{kind}" for kind in ("console", "qemu"))
-        output.unlink(missing_ok=True)
-        command = machine.virtual_command(
-            name="etran-epoch",
-            qemu=qemu,
-            node=node,
-            nodes=len(nodes),
-            kernel=kernel.vmlinux,
-            initrd=initrd,
-            network=network,
-            results=results,
-            nic_stats=(out_dir / f"node{node}.nic.json").resolve(),
-            console=console.resolve(),
-            seed=_node_seed(seed, node),
-            ns_per_insn=ns_per_insn,
-            memory_mib=memory_mib,
-        )
-        commands[f"node{node}"] = command
-        machines.append(Machine(node, command, console.resolve(), output))
-    switch = _Switch(network, len(nodes), switch_config, out_dir, pcap, queue_trace)
-    commands["switch"] = switch.command
-    return machines, switch, commands
+    return initrds
 
 
 def _node_seed(seed: int, node: int) -> int:
@@ -232,7 +237,6 @@ class _Switch:
     """The switch program of one epoch."""
 
     def __init__(self, network, ports, config, out_dir, pcap, queue_trace):
-        self.network = network
         self.stats = out_dir / "switch-stats.json"
         self.log = out_dir / "switch.log"
         settings = out_dir / "switch.json"
@@ -251,13 +255,13 @@ class _Switch:
         self._read = 0
         self._unread: list[dict] = []
 
-    def start(self, deadline: float) -> subprocess.Popen:
+    def start(self, deadline: float) -> None:
+        """Returns when machines can attach."""
         self.child = processes.start(self.command, self.log, dies_with_us=True)
         while not self._ready():
             if self.child.poll() is not None or time.monotonic() > deadline:
                 raise self.failure()
             time.sleep(processes.POLL_S / 5)
-        return self.child
 
     def _ready(self) -> bool:
         """The first event says that the file can be attached to."""
@@ -306,10 +310,10 @@ class _Switch:
 class _Watch:
     """Waits until every node is done, or says which one ruined it."""
 
-    def __init__(self, machines, switch, deadline, limit, total_ms, progress):
+    def __init__(self, machines, switch, deadline, total_ms, progress):
         self.machines: Sequence[Machine] = machines
         self.switch: _Switch = switch
-        self.deadline, self.limit = deadline, limit
+        self.began, self.deadline = time.monotonic(), deadline
         self.total_ms = total_ms
         self.progress = progress
         self.statuses: dict[int, int] = {}
@@ -327,8 +331,11 @@ class _Watch:
                 self._check_statuses()
                 return
             if time.monotonic() > self.deadline:
-                slow = next(m for m in self.machines if m.node not in self.statuses)
-                raise slow.failure(f"was not done after {self.limit:.0f} s; {self.switch.said()}")
+                late = [
+                    m for m in self.machines if m.node not in ended or m.node not in self.statuses
+                ]
+                gone = time.monotonic() - self.began
+                raise late[0].failure(f"was not done after {gone:.0f} s; {self.switch.said()}")
             time.sleep(processes.POLL_S)
 
     def _read_consoles(self) -> None:
@@ -373,23 +380,20 @@ class _Watch:
 
     def _check_statuses(self) -> None:
         """CommandFailed for the first critical step that failed on any node."""
-        worst: tuple[int, int, dict] | None = None
-        for one in self.machines:
-            if self.statuses[one.node] == 0:
-                continue
-            for step in _record(one.console.with_name(f"node{one.node}"))["steps"]:
-                if not step["critical"] or step["state"] == "ok":
-                    continue
-                when = step["end_ns"] if step["end_ns"] is not None else 1 << 62
-                if worst is None or when < worst[0]:
-                    worst = (when, one.node, step)
         bad = [m for m in self.machines if self.statuses[m.node]]
-        if bad and worst is None:
-            raise bad[0].failure(f"etran-agent ended with status {self.statuses[bad[0].node]}")
-        if worst is None:
-            return
-        _, node, step = worst
-        raise _step_failed(node, step, self.machines[node].console.with_name(f"node{node}"))
+        failed = []
+        for one in bad:
+            folder = one.console.with_name(f"node{one.node}")
+            for step in _record(folder)["steps"]:
+                if step["critical"] and step["state"] != "ok":
+                    # Those that never ran have no end, and are consequences.
+                    when = (step["end_ns"] is None, step["end_ns"] or 0, one.node)
+                    failed.append((when, one.node, step, folder))
+        if failed:
+            _, node, step, folder = min(failed, key=lambda f: f[0])
+            raise _step_failed(node, step, folder)
+        for one in bad:
+            raise one.failure(f"etran-agent ended with status {self.statuses[one.node]}")
 
 
 def _only_follows(one: Machine) -> bool:
@@ -406,7 +410,8 @@ def _step_failed(node: int, step: dict, folder: Path) -> CommandFailed:
         if step[stream]:
             output += processes.tail(folder / step[stream]["file"])
     error = CommandFailed(step["argv"], status, output, log=folder)
-    error.what = f"node{node}: step {step['id']} {step['reason']}; {error.what}"
+    command = shlex.join(step["argv"])
+    error.what = f"node{node}: step {step['id']} {step['reason']}: {command}"
     return error
 
 

@@ -74,6 +74,41 @@ FIRMWARE = {
 
 
 @dataclass(frozen=True)
+class _Inputs:
+    """All that a build is made from, read once: what is built is what the key says."""
+
+    dsc: Path
+    version: str
+    patches: dict[str, bytes]  # in the order of the series
+    sources: dict[str, bytes]
+    firmware: dict[str, bytes]
+
+    @classmethod
+    def read(cls, dsc: Path) -> "_Inputs":
+        for name, path in FIRMWARE.items():
+            if not Path(path).is_file():
+                raise UserError(
+                    f"the firmware {name} is missing",
+                    path,
+                    "install the Debian packages seabios and qemu-system-data",
+                )
+        return cls(
+            dsc,
+            source.version(dsc),
+            {p.name: p.read_bytes() for p in source.series()},
+            {p.name: p.read_bytes() for p in sorted((DEVICES, *SOURCES))},
+            {name: Path(path).read_bytes() for name, path in sorted(FIRMWARE.items())},
+        )
+
+    def key(self) -> str:
+        items: list[str | bytes] = [f"format {FORMAT}", self.version, *CONFIGURE]
+        for files in (self.patches, self.sources, self.firmware):
+            for name, data in files.items():
+                items += [name, data]
+        return cache.digest(*items)
+
+
+@dataclass(frozen=True)
 class QemuBuild:
     """A QEMU in the cache; all paths are inside `dir` and stay valid until a rebuild."""
 
@@ -87,13 +122,12 @@ class QemuBuild:
 def build(rebuild: bool = False) -> QemuBuild:
     """The QEMU of this tree, fetched and built if need be (about 4 minutes on two cores)."""
     packages.ensure(["qemu-build"])
-    dsc = source.fetch(rebuild)
-    key = _key(dsc)
+    inputs = _Inputs.read(source.fetch(rebuild))
     cpus = len(os.sched_getaffinity(0))
     entry = cache.get(
         KIND,
-        key,
-        lambda target, log: _build(dsc, key, target, log, cpus),
+        inputs.key(),
+        lambda target, log: _build(inputs, target, log, cpus),
         label=f"QEMU {source.UPSTREAM} with virtual time",
         estimate_s=15 + CPU_SECONDS / cpus,
         rebuild=rebuild,
@@ -105,7 +139,7 @@ def lookup() -> QemuBuild | None:
     """The QEMU of this tree if it is in the cache and whole; never downloads or builds."""
     dsc = source.fetched()
     try:
-        entry = dsc and cache.peek(KIND, _key(dsc))
+        entry = dsc and cache.peek(KIND, _Inputs.read(dsc).key())
     except UserError:  # no firmware, so nothing was built either
         return None
     return _found(entry) if entry else None
@@ -134,29 +168,11 @@ def _found(entry: Path) -> QemuBuild:
     )
 
 
-def _key(dsc: Path) -> str:
-    for name, path in FIRMWARE.items():
-        if not Path(path).is_file():
-            raise UserError(
-                f"the firmware {name} is missing",
-                path,
-                "install the Debian packages seabios and qemu-system-data",
-            )
-    items: list[str | Path] = [f"format {FORMAT}", source.version(dsc), *CONFIGURE]
-    for patch in source.series():
-        items += [patch.name, patch]
-    for path in (DEVICES, *sorted(SOURCES)):
-        items += [path.name, path]
-    for name, path in sorted(FIRMWARE.items()):
-        items += [name, Path(path)]
-    return cache.digest(*items)
-
-
-def _build(dsc: Path, key: str, target: Path, log: Path, cpus: int) -> None:
+def _build(inputs: _Inputs, target: Path, log: Path, cpus: int) -> None:
     tree = target / "tree"
-    source.unpack(dsc, tree, log)
-    source.apply(source.series(), tree, log)
-    _add_sources(tree)
+    source.unpack(inputs.dsc, tree, log)
+    source.apply(inputs.patches, tree, log)
+    _add_sources(inputs, tree)
     objects = tree / "build"
     objects.mkdir()
     # QEMU's configure takes the first python3 of PATH; Debian's is the one that knows meson.
@@ -180,23 +196,23 @@ def _build(dsc: Path, key: str, target: Path, log: Path, cpus: int) -> None:
         raise
     share = target / "share"
     share.mkdir()
-    for name, path in FIRMWARE.items():
-        shutil.copyfile(path, share / name)
+    for name, data in inputs.firmware.items():
+        (share / name).write_bytes(data)
     about = {
-        "version": source.version(dsc),
-        "key": key,
+        "version": inputs.version,
+        "key": inputs.key(),
         "configure": list(CONFIGURE),
-        "patches": [p.name for p in source.series()],
+        "patches": list(inputs.patches),
     }
     (target / "qemu.json").write_text(json.dumps(about, indent=1) + "\n")
     shutil.rmtree(tree)
 
 
-def _add_sources(tree: Path) -> None:
+def _add_sources(inputs: _Inputs, tree: Path) -> None:
     folder = tree / "net/vtnet"
     folder.mkdir()
-    for path in SOURCES:
-        shutil.copyfile(path, folder / path.name)
-    names = "".join(f"  '{p.name}',\n" for p in sorted(SOURCES) if p.suffix == ".c")
-    shutil.copyfile(DEVICES, tree / "configs/devices/x86_64-softmmu/etran.mak")
+    for name, data in inputs.sources.items():
+        (folder / name).write_bytes(data)
+    (folder / DEVICES.name).rename(tree / "configs/devices/x86_64-softmmu/etran.mak")
+    names = "".join(f"  '{name}',\n" for name in inputs.sources if name.endswith(".c"))
     (folder / "meson.build").write_text(f"softmmu_ss.add(files(\n{names}))\n")

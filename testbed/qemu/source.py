@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness import cache, proc
@@ -90,20 +90,20 @@ def unpack(dsc: Path, tree: Path, log: Path) -> None:
     proc.run(["dpkg-source", "--no-check", "-x", dsc, tree], cwd=tree.parent, log=log, nice=True)
 
 
-def apply(patches: Sequence[Path], tree: Path, log: Path) -> None:
-    """Apply the series; UserError naming patch, file and hunk when one does not fit."""
-    for patch in patches:
-        words = ["patch", "-p1", "--batch", "--forward", "--fuzz=0", "-i", patch]
-        try:
-            done = proc.run(words, cwd=tree, log=log, check=False)
-        except CommandFailed as error:
-            raise UserError(f"{patch.name} could not be applied", log) from error
+def apply(patches: Mapping[str, bytes], tree: Path, log: Path) -> None:
+    """Apply patches (name -> text) in order; UserError naming patch, file and hunk on a misfit."""
+    for name, text in patches.items():
+        copy = tree.parent / name
+        copy.write_bytes(text)
+        words = ["patch", "-p1", "--batch", "--forward", "--fuzz=0", "-i", copy]
+        done = proc.run(words, cwd=tree, log=log, check=False)
         if done.status != 0:
             raise UserError(
-                f"{patch.name} does not apply: {_misfit(done.stdout)}",
-                patch,
+                f"{name} does not apply: {_misfit(done.stdout)}",
+                PATCHES / name,
                 f"the series was made for QEMU {UPSTREAM}; all of patch's words are in {log}",
             )
+        copy.unlink()
 
 
 def _misfit(output: str) -> str:

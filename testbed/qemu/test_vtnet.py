@@ -180,6 +180,17 @@ def test_fast_cores__fill_the_wire(machine_parts, tmp_path):
 
 
 @pytest.mark.vm
+def test_segmentation__serves_other_protocols(machine_parts, tmp_path):
+    """Homa's way: protocol 146 behind a header laid out like TCP's."""
+    receiver = f"{JOIN}\nvtguest segments-receive\n{LEAVE}"
+    sender = f"{JOIN}\nusleep 3000\nvtguest segments-send eth0 10.0.0.2 10.0.0.1\n{LEAVE}"
+    with Network(tmp_path / "n", *machine_parts, [receiver, sender]) as n:
+        assert n.statuses() == [0, 0], n.said(0) + n.said(1)
+    assert n.result(0, "segments") == {"frames": "15", "bytes": "20001"}
+    assert n.nic_stats(1)["tx_packets"] == 1 and n.nic_stats(1)["tx_frames"] == 15
+
+
+@pytest.mark.vm
 def test_three_machines__faults_and_marks_are_visible(machine_parts, tmp_path):
     """Two senders into one port: marks at the queue; on one of the paths, loss and corruption."""
     sender = f"""

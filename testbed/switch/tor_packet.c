@@ -108,7 +108,7 @@ bool tor_packet_corrupt(uint8_t *frame, uint32_t len, uint64_t random) {
     tor_packet p;
     uint32_t from = ETH_HEADER, to = len;
 
-    if (len <= ETH_HEADER)
+    if (len < ETH_HEADER)
         return false;
     tor_packet_parse(&p, frame, len);
     if (p.version && p.end > p.l4) {
@@ -121,7 +121,10 @@ bool tor_packet_corrupt(uint8_t *frame, uint32_t len, uint64_t random) {
         from = p.ip;
         to = p.l4;
     }
-    uint32_t at = from + (uint32_t)((random >> 8) % (to - from));
+    uint32_t span = to - from;
+    if (!span)
+        return false;
+    uint32_t at = from + (uint32_t)((random >> 8) % span);
     frame[at] ^= (uint8_t)(1 + (random & 0xff) % 255);
     return true;
 }

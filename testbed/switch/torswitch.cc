@@ -23,7 +23,7 @@ struct Options {
 };
 
 void add_common(CLI::App *cmd, Options *o) {
-    static const std::map<std::string, etran::CapturePoint> kPoints = {
+    static const std::map<std::string, etran::CapturePoint> points = {
         {"in", etran::CapturePoint::kIn},
         {"out", etran::CapturePoint::kOut},
         {"both", etran::CapturePoint::kBoth}};
@@ -35,7 +35,7 @@ void add_common(CLI::App *cmd, Options *o) {
                     "Capture only this port; may be given several times (default: all)");
     cmd->add_option("--pcap-point", o->outputs.capture,
                     "Capture frames as they come in, as they go out (default), or both")
-        ->transform(CLI::CheckedTransformer(kPoints));
+        ->transform(CLI::CheckedTransformer(points));
     cmd->add_option("--queue-trace", o->outputs.queue_trace,
                     "Write queue depths to this CSV file (every 1000 ns, or as sample_ns says)");
 }

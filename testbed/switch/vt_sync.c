@@ -22,10 +22,11 @@ enum { EVENTS_MAX = 1 << 22 };
 #define TRACE_PATIENCE_NS INT64_C(2000000000)
 #define TRACE_POLL_NS 20000
 
-/* The first frame of each port that the model has not seen; time = VT_TIME_INF: none. */
+/* The first frame of each port that the model has not seen. */
 typedef struct arrivals {
-    vt_view view[VT_MAX_PORTS];
-    int64_t first, second; /* the two earliest times of different ports */
+    int64_t time[VT_MAX_PORTS]; /* VT_TIME_INF: none */
+    vt_view view[VT_MAX_PORTS]; /* valid where there is one */
+    int64_t first, second;      /* the two earliest times of different ports */
     uint32_t first_port;
 } arrivals;
 
@@ -78,19 +79,17 @@ static void deliver(vt_net *n, const tor_event *ev) {
         vt_break(n, ev->port, "port %u does not take its frames", ev->port);
 }
 
+/* Looks at the ring of one port. False: broken. */
 static bool look(vt_net *n, uint32_t port, arrivals *a) {
     vt_ring_ref r = vt_up(n, port);
     vt_view *v = &a->view[port];
     int ret = vt_ring_first(&r, v);
 
-    if (!ret) {
-        v->time = VT_TIME_INF;
-        return true;
-    }
-    if (ret < 0 || v->time < n->shm->port[port].arrival || v->time >= VT_TIME_INF) {
+    if (ret < 0 || (ret && (v->time < n->shm->port[port].arrival || v->time >= VT_TIME_INF))) {
         vt_break(n, port, "port %u has garbled its ring of frames", port);
         return false;
     }
+    a->time[port] = ret ? v->time : VT_TIME_INF;
     return true;
 }
 
@@ -98,7 +97,7 @@ static void order(const vt_net *n, arrivals *a) {
     a->first = a->second = VT_TIME_INF;
     a->first_port = 0;
     for (uint32_t i = 0; i < n->ports; i++) {
-        int64_t t = a->view[i].time;
+        int64_t t = a->time[i];
         if (t < a->first) {
             a->second = a->first;
             a->first = t;
@@ -107,6 +106,18 @@ static void order(const vt_net *n, arrivals *a) {
             a->second = t;
         }
     }
+}
+
+/* Looks at the rings of all ports. False: broken. */
+static bool gather(vt_net *n, arrivals *a) {
+    for (uint32_t i = 0; i < VT_MAX_PORTS; i++)
+        a->time[i] = VT_TIME_INF;
+    for (uint32_t i = 0; i < n->ports; i++) {
+        if (!look(n, i, a))
+            return false;
+    }
+    order(n, a);
+    return true;
 }
 
 /* All events before `until`, at most `budget`. Number of them, or -1: broken. */
@@ -235,17 +246,14 @@ static void move_limits(vt_net *n, const bounds *b) {
 
 void vt_advance(vt_net *n) {
     arrivals a;
-    bounds b;
+    bounds b = {0};
     int events, budget = EVENTS_MAX;
 
     if (vt_load(&n->shm->state) != VT_NET_EPOCH)
         return;
     vt_count(&n->shm->advances);
-    for (uint32_t i = 0; i < n->ports; i++) {
-        if (!look(n, i, &a))
-            return;
-    }
-    order(n, &a);
+    if (!gather(n, &a))
+        return;
     for (;;) {
         if (!find_bounds(n, &a, &b))
             return;
@@ -304,11 +312,8 @@ void vt_epoch_finish(vt_net *n) {
     vt_epoch_record *r = &s->record[s->epoch % VT_RECORDS];
     arrivals a;
 
-    for (uint32_t i = 0; i < n->ports; i++) {
-        if (!look(n, i, &a))
-            return;
-    }
-    order(n, &a);
+    if (!gather(n, &a))
+        return;
     if (run_model(n, &a, VT_TIME_INF, EVENTS_MAX) < 0)
         return;
     for (uint32_t i = 0; i < n->ports; i++)

@@ -53,11 +53,12 @@ int run(int argc, char **argv) {
     CLI::App app(kDescription, "primbench");
     CommonOptions options;
     size_t samples = 200;
+    style_app(app, "  primbench --samples 1000 --json -");
+    app.require_subcommand(0);
     add_common_options(app, options);
     add_timing_options(app, options);
     app.add_option("--samples", samples, "Samples of each operation")
         ->check(CLI::Range(10, 1'000'000));
-    app.footer(help_footer("  primbench --samples 1000 --json -"));
     return run_program(app, argc, argv,
                        [&] { return measure(options, samples, params_json(app)); });
 }

@@ -40,6 +40,7 @@ typedef struct VtNetQueue {
     VtNet *net;
     bool vnet_hdr; /* the NIC puts a virtio-net header before each packet */
     enum tx_state state;
+    bool orphan; /* the NIC has forgotten the packet in `tx`; what it offers next is another one */
     struct nic_tx tx;
     uint32_t frame_len; /* of `frame`, 0 = none built */
     uint8_t *frame;     /* next wire frame: frame_max bytes */

@@ -151,6 +151,10 @@ void vtnet_tx_timer(void *opaque) {
         VtNetQueue *q = s->queue[i];
 
         if (q->state == TX_DONE) {
+            if (q->orphan) {
+                q->orphan = false;
+                q->state = TX_EMPTY;
+            }
             /* qemu_flush_queued_packets() would also wake the main loop. */
             q->nc.receive_disabled = 0;
             qemu_net_queue_flush(q->nc.incoming_queue);
@@ -237,6 +241,8 @@ ssize_t vtnet_receive_iov(NetClientState *nc, const struct iovec *iov, int iovcn
         q->state = TX_EMPTY;
         break;
     case TX_ACTIVE:
+        /* Only after the packet on its way was purged (reset of a queue, "stop"). */
+        q->orphan = true;
         return 0;
     }
     return iov_size(iov, iovcnt);
