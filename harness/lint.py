@@ -69,7 +69,8 @@ def _shell() -> list[str]:
 
 
 def _c() -> list[str]:
-    return [n for n in _files(*C_SUFFIXES) if not n.startswith("kernel/patches/")]
+    """C and C++ in the project's own style; kernel code has the kernel's (checkpatch.pl)."""
+    return [n for n in _files(*C_SUFFIXES) if not n.startswith("kernel/")]
 
 
 def _tool(argv: list[str], files: list[str], cwd: Path = ROOT) -> str:

@@ -162,8 +162,13 @@ SUITES: dict[str, Suite] = {
 }
 
 
+# What `./run test` without a name runs. The sanitizer builds repeat the unit suite and are asked for
+# by name.
+DEFAULT = ("unit", "python", "lint", "vm")
+
+
 def pick(names: Iterable[str]) -> list[Suite]:
     unknown = [n for n in names if n not in SUITES]
     if unknown:
         raise UserError(f"unknown suite: {', '.join(unknown)}", hint=f"known: {', '.join(SUITES)}")
-    return [SUITES[n] for n in names] or list(SUITES.values())
+    return [SUITES[n] for n in names or DEFAULT]

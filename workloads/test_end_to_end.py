@@ -475,9 +475,7 @@ def wait_for_connection(pid):
 def test_bad__server_absent(lab, bench):
     address = f"127.0.0.1:{free_ports()}"
     begin = time.monotonic()
-    result, err = lab.client(
-        bench, "--server", address, "--connect-timeout-ms", "300", expect=2
-    )
+    result, err = lab.client(bench, "--server", address, "--connect-timeout-ms", "300", expect=2)
     assert result is None
     assert f"cannot connect to {address}: Connection refused" in err
     assert "what to do: start the server first" in err

@@ -18,7 +18,7 @@ SHOWN = 1500  # points of a drawn series
 
 def commands(system, cluster):
     senders = range(1, len(cluster.addresses))
-    yield echo_server(system, cluster, 0, "--size", SIZE, "--stream")
+    yield echo_server(system, cluster, 0)
     for node in senders:
         options = ("--size", SIZE, "--stream", "--connections", 2)
         yield echo_client(system, cluster, node, 0, *options)

@@ -17,7 +17,7 @@ MEASURE_MS = {Scale.SMOKE: 10, Scale.QUICK: 20, Scale.FULL: 100}
 
 def commands(size):
     def at(system, cluster):
-        yield echo_server(system, cluster, 0, "--size", size, "--stream")
+        yield echo_server(system, cluster, 0)
         yield echo_client(system, cluster, 1, 0, "--size", size, "--stream", "--connections", 1)
 
     return at

@@ -20,7 +20,7 @@ MEASURE_MS = {Scale.SMOKE: 10, Scale.QUICK: 15, Scale.FULL: 60}
 def commands(size):
     def at(system, cluster):
         clients = range(1, len(cluster.addresses))
-        yield echo_server(system, cluster, 0, "--size", size)
+        yield echo_server(system, cluster, 0)
         each = CONNECTIONS // len(clients)
         for node in clients:
             options = ("--connections", each, "--outstanding", OUTSTANDING)

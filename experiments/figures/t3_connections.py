@@ -19,7 +19,7 @@ SIZE = 64
 def commands(connections):
     def at(system, cluster):
         clients = range(1, len(cluster.addresses))
-        yield echo_server(system, cluster, 0, "--size", SIZE)
+        yield echo_server(system, cluster, 0)
         for k, node in enumerate(clients):
             each = connections // len(clients) + (k < connections % len(clients))
             if each:

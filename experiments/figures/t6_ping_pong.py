@@ -17,7 +17,7 @@ MEASURE_MS = {Scale.SMOKE: 30, Scale.QUICK: 200, Scale.FULL: 400}
 
 def commands(size):
     def at(system, cluster):
-        yield echo_server(system, cluster, 0, "--size", size)
+        yield echo_server(system, cluster, 0)
         options = ("--connections", 1, "--outstanding", 1)
         yield echo_client(system, cluster, 1, 0, "--size", size, *options)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) The eTran artifact authors
-"""Run the tests: all suites, or those named.
+"""Run the tests: unit, python, lint and vm, or the suites named.
 
   unit    C++ unit tests and micro-benchmarks that only have to run (ctest)
   python  Python tests that need no virtual machine (pytest)
@@ -20,9 +20,7 @@ from harness import console, packages, suites
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "suites", nargs="*", metavar="SUITE", help=f"of {', '.join(suites.SUITES)} (default: all)"
-    )
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(suites.SUITES)}")
     parser.add_argument("-k", dest="match", metavar="EXPR", help="only tests whose name matches")
     parser.add_argument("-v", "--verbose", action="store_true", help="show all output")
 

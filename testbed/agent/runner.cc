@@ -239,6 +239,7 @@ int64_t realtime_ns() {
 }
 
 void block_signals() {
+    signal(SIGCHLD, SIG_DFL); // ignored, children would vanish without a status
     const sigset_t signals = handled_signals();
     sigprocmask(SIG_BLOCK, &signals, nullptr);
 }
