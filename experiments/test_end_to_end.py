@@ -37,16 +37,19 @@ def call(results, *words, check=True):
     return done
 
 
-def machines():
-    """pids of the emulated machines in virtual time that are alive, and their shared files."""
+def machines(results):
+    """pids of the machines that a call with these results started: they inherit its environment."""
+    mark = f"ETRAN_RESULTS={results}".encode()
     pids = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            words = path.read_bytes().split(b"\0")
+            program = (folder / "cmdline").read_bytes().split(b"\0")[0]
+            if program.endswith(b"qemu-system-x86_64") and mark in (
+                (folder / "environ").read_bytes().split(b"\0")
+            ):
+                pids.add(int(folder.name))
         except OSError:
             continue
-        if words[0].endswith(b"qemu-system-x86_64") and any(b"vtnet" in w for w in words):
-            pids.add(int(path.parent.name))
     return pids
 
 
@@ -117,7 +120,7 @@ def start_and_wait_for_machines(results):
         text=True,
     )
     end = time.monotonic() + 120
-    while not (found := machines()):
+    while not (found := machines(results)):
         assert time.monotonic() < end and child.poll() is None, "no machine was started"
         time.sleep(0.1)
     return child, found
@@ -129,7 +132,7 @@ def test_reproduce__interrupt_leaves_nothing_and_resumes(results):
     child.send_signal(signal.SIGINT)
     out, _ = child.communicate(timeout=60)
     assert child.returncode == 130, out
-    assert not machines()
+    assert not machines(results)
     assert shared_files() <= before
     run = only_run(results)
     assert not list((run / "T6").glob(".*")), "a half-written repetition was left"
@@ -145,7 +148,7 @@ def test_reproduce__killed_machine_fails_the_figure_and_keeps_the_rest(results):
     out, _ = child.communicate(timeout=120)
     assert child.returncode == 1, out
     assert "FAILED T6" in out and "node" in out
-    assert not machines()
+    assert not machines(results)
     assert shared_files() <= before
     state = json.loads((only_run(results) / "run.json").read_text())["figures"]["T6"]
     assert state["status"] == "failed" and state["error"]["message"]

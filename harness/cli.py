@@ -61,7 +61,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
             loaded = importlib.import_module(module)
             sub.description = loaded.__doc__
             loaded.add_arguments(sub)
-            sub.set_defaults(run=loaded.main)
+            sub.set_defaults(handler=loaded.main)
         # also accepted after the subcommand
         sub.add_argument("--no-install", action="store_true", default=argparse.SUPPRESS)
     return parser
@@ -73,16 +73,17 @@ def _interrupt(signum: int, frame: object) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    # SIGTERM and SIGHUP unwind like Ctrl-C, so that machines and files are cleaned up.
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    # All unwind like Ctrl-C, so that machines and files are cleaned up; SIGINT too when the caller
+    # had it ignored, as shells do for background jobs.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         packages.refuse_install = "--no-install" in argv
         chosen = next((a for a in argv if not a.startswith("-")), None)
         if chosen in _NEEDS:
             packages.ensure(_NEEDS[chosen])
         args = _parser(chosen).parse_args(argv)
-        return args.run(args)
+        return args.handler(args)
     except UserError as error:
         console.info(f"error: {error}")
         return 2

@@ -162,8 +162,8 @@ SUITES: dict[str, Suite] = {
 }
 
 
-# What `./run test` without a name runs. The sanitizer builds repeat the unit suite and are asked for
-# by name.
+# What `./run test` without a name runs. The sanitizer builds repeat the unit suite and are asked
+# for by name.
 DEFAULT = ("unit", "python", "lint", "vm")
 
 

@@ -21,6 +21,7 @@ import functools
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import time
@@ -193,7 +194,9 @@ def _make_words(tree: Path, flavour: str) -> list[str]:
 
 # ccache: find objects of an earlier build although the folder is a new one each time, and take the
 # dependencies from the compiler instead of running the preprocessor first (saves 1/8 of a build).
-_ENVIRONMENT = {"LC_ALL": "C", "CCACHE_NOHASHDIR": "1", "CCACHE_DEPEND": "1", "MAKEFLAGS": ""}
+_ENVIRONMENT = {"CCACHE_NOHASHDIR": "1", "CCACHE_DEPEND": "1"}
+# Nothing of the caller's own kernel work may leak in.
+_ENVIRONMENT |= {"LC_ALL": "C", "MAKEFLAGS": "", "LOCALVERSION": "", "ARCH": "x86"}
 
 
 def _make(tree: Path, flavour: str, log: Path, *targets: object) -> None:
@@ -204,8 +207,16 @@ def _make(tree: Path, flavour: str, log: Path, *targets: object) -> None:
         if "No space left on device" in error.output:
             error.hint = "the disk is full: a build takes 4 GB; ETRAN_CACHE chooses another disk"
         else:
-            error.hint = "the first error is further up in the log"
+            error.hint = _first_error(error.output)
         raise
+
+
+def _first_error(output: str) -> str:
+    """With several jobs the cause is seldom in the last lines: point at the first complaint."""
+    for number, line in enumerate(output.splitlines(), 1):
+        if re.search(r"\b(fatal )?error\b[: ]|: undefined reference|No rule to make target", line):
+            return f"the first error: {line.strip()}"
+    return "the cause is further up in the log"
 
 
 def prepare(tree: Path, flavour: str, log: Path) -> source.Source:

@@ -126,6 +126,6 @@ def configure(tree: Path, flavour: str, log: Path) -> None:
     """Write tree/.config: allnoconfig, all fragments of the flavour, then the check."""
     wanted = requested(flavour)
     merge = ["scripts/kconfig/merge_config.sh", "-Q", "-n", *files(flavour)]
-    proc.run(merge, cwd=tree, env={"KCONFIG_CONFIG": ".config"}, log=log)
+    proc.run(merge, cwd=tree, env={"KCONFIG_CONFIG": ".config", "ARCH": "x86"}, log=log)
     result = tree / ".config"
     check(wanted, result.read_text(encoding="utf-8"), result.name)

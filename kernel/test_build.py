@@ -337,6 +337,12 @@ def test_make__explains_a_full_disk(project, monkeypatch, tmp_path):
     assert "disk is full" in caught.value.hint
 
 
+def test_first_error__among_the_output_of_other_jobs():
+    output = "  CC a.o\nnet/x.c:3:1: error: no\n  CC b.o\nmake[2]: *** [x] Error 1\n"
+    assert "net/x.c:3:1: error: no" in build._first_error(output)
+    assert "log" in build._first_error("  CC lib/error.o\n")
+
+
 # --- command line ----------------------------------------------------------------------------
 
 

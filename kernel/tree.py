@@ -40,5 +40,5 @@ def create(folder: str | Path, flavour: str) -> None:
                     error.hint = f"mend it there: cd {tree} && git am --show-current-patch=diff"
                     raise
             kconfig.configure(tree, flavour, log)
-    console.info("make -j$(nproc) builds it; changes go back with")
+    console.info("make LOCALVERSION= -j$(nproc) builds it; changes go back with")
     console.info("  git format-patch --zero-commit --no-signature -o <project>/kernel/patches base")

@@ -41,7 +41,8 @@ struct RunResult {
 };
 
 // SIGTERM, SIGINT and SIGHUP end a run early; block them (and SIGCHLD) from the start of the
-// program so that none is lost before run() listens.
+// program so that none is lost before run() listens. Children are collected whatever the parent
+// thought of SIGCHLD.
 void block_signals();
 
 // Returns when all is over; throws std::system_error only for failures of the machine itself (no

@@ -108,13 +108,17 @@ TEST_F(Runner, run__whole_group_is_ended) {
     add("server", "sleep 1000 & echo $! > {out}/helper; kill -TERM $PPID; wait");
     const auto result = run(table, options);
     EXPECT_EQ(result.steps[0].outcome.signal, SIGTERM);
-    // Killed and, being our grandchild, at most a zombie of this process.
-    const pid_t helper = std::stoi(file("helper"));
-    std::ifstream status("/proc/" + std::to_string(helper) + "/stat");
-    std::string word;
-    char state = 'X';
-    if (status)
-        status >> word >> word >> state;
+    // Killed, which takes effect when it pleases the kernel; then, being our grandchild, it is at
+    // most a zombie of this process.
+    const std::string stat = "/proc/" + std::to_string(std::stoi(file("helper"))) + "/stat";
+    char state = 'R';
+    const int64_t deadline = monotonic_ns() + 60'000 * kMs;
+    while (state != 'X' && state != 'Z' && monotonic_ns() < deadline) {
+        std::ifstream status(stat);
+        std::string word;
+        if (!(status >> word >> word >> state))
+            state = 'X';
+    }
     EXPECT_TRUE(state == 'X' || state == 'Z') << state;
 }
 

@@ -88,6 +88,7 @@ static bool vtnet_wait(VtNet *s, vt_status (*wait)(VtNet *s, int64_t timeout_ns)
 
     while (r == VT_AGAIN) {
         if (icount_sync_kicked()) {
+            s->pending = true;
             return false;
         }
         s->waiting = true;
@@ -99,6 +100,7 @@ static bool vtnet_wait(VtNet *s, vt_status (*wait)(VtNet *s, int64_t timeout_ns)
     if (r != VT_OK) {
         vtnet_fatal(s, doing);
     }
+    s->pending = false;
     return true;
 }
 
@@ -194,7 +196,9 @@ static void vtnet_run(void) {
         return; /* stopped for something else */
     }
     s->stop = clock;
-    vtnet_rx(s, clock - s->zero);
+    if (!s->pending) {
+        vtnet_rx(s, clock - s->zero);
+    }
     if (!vtnet_wait(s, vtnet_wait_report, "go on")) {
         return;
     }
