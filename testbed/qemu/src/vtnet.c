@@ -99,9 +99,7 @@ static void vtnet_cleanup(NetClientState *nc) {
 static void vtnet_exit(Notifier *n, void *data) {
     VtNet *s = container_of(n, VtNet, exit);
 
-    if (s->waiting) { /* exit() in the middle of everything */
-        vt_abandon(s->vm);
-    } else {
+    if (!s->waiting) { /* else exit() in the middle of everything: the kernel tidies up */
         vtnet_close(s);
     }
 }

@@ -88,7 +88,6 @@ static bool vtnet_wait(VtNet *s, vt_status (*wait)(VtNet *s, int64_t timeout_ns)
 
     while (r == VT_AGAIN) {
         if (icount_sync_kicked()) {
-            s->pending = true;
             return false;
         }
         s->waiting = true;
@@ -100,7 +99,6 @@ static bool vtnet_wait(VtNet *s, vt_status (*wait)(VtNet *s, int64_t timeout_ns)
     if (r != VT_OK) {
         vtnet_fatal(s, doing);
     }
-    s->pending = false;
     return true;
 }
 
@@ -196,9 +194,7 @@ static void vtnet_run(void) {
         return; /* stopped for something else */
     }
     s->stop = clock;
-    if (!s->pending) {
-        vtnet_rx(s, clock - s->zero);
-    }
+    vtnet_rx(s, clock - s->zero);
     if (!vtnet_wait(s, vtnet_wait_report, "go on")) {
         return;
     }
