@@ -35,6 +35,7 @@ class Runner : public ::testing::Test {
         options.out_dir = mkdtemp(pattern.data());
         options.t0_ns = 1000;
         options.t0_mono_ns = monotonic_ns();
+        table.mode = Mode::kWallclock;
         options.wait_for_end = false;
         table.end_ns = kLong;
     }

@@ -24,7 +24,8 @@ const char *state_name(State state) {
 
 Schedule::Schedule(const Timetable &table, bool wait_for_end)
     : table_(table), progress_(table.steps.size()), outcomes_(table.steps.size()),
-      to_start_(table.steps.size()), wait_for_end_(wait_for_end) {
+      to_start_(table.steps.size()), wait_for_end_(wait_for_end),
+      kill_grace_ns_(table.mode == Mode::kVirtual ? kVirtualKillGraceNs : kWallclockKillGraceNs) {
     for (size_t i = 0; i < table.steps.size(); i++)
         events_.emplace(table.steps[i].at_ns, Kind::kStart, i);
     events_.emplace(table.end_ns, Kind::kEnd, 0);
@@ -136,7 +137,7 @@ void Schedule::ask_to_end(size_t step, int64_t now, Cause cause, std::vector<Act
         progress.cause = cause;
     if (!asked) {
         actions.push_back({Action::Kind::kTerminate, step});
-        progress.kill_at = now + kKillGraceNs;
+        progress.kill_at = now + kill_grace_ns_;
         events_.emplace(progress.kill_at, Kind::kKill, step);
     } else if (cause == Cause::kTimeout) {
         progress.killed = true;
@@ -178,7 +179,7 @@ void Schedule::judge(size_t step, Outcome &outcome) const {
     case Cause::kStop:
         if (progress.killed) {
             outcome.reason = fmt::format("did not end within {} ms of SIGTERM and was killed",
-                                         kKillGraceNs / 1'000'000);
+                                         kill_grace_ns_ / 1'000'000);
             return;
         }
         if (!clean && !by_sigterm)

@@ -19,8 +19,10 @@
 
 namespace etran::agent {
 
-// From SIGTERM to SIGKILL.
-inline constexpr int64_t kKillGraceNs = 20'000'000;
+// From SIGTERM to SIGKILL. Virtual time does not depend on how busy the host is; a real machine may
+// need a while to schedule a program that would end at once.
+inline constexpr int64_t kVirtualKillGraceNs = 20'000'000;
+inline constexpr int64_t kWallclockKillGraceNs = 1'000'000'000;
 
 enum class State { kOk, kFailed, kInterrupted };
 
@@ -99,6 +101,7 @@ class Schedule {
     size_t to_start_;
     size_t running_ = 0;
     const bool wait_for_end_;
+    const int64_t kill_grace_ns_;
     bool ended_ = false;
 };
 

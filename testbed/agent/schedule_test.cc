@@ -328,6 +328,18 @@ TEST(Schedule, interrupt__ends_what_runs_and_starts_nothing_more) {
     EXPECT_EQ(schedule.outcomes()[1].start_ns, std::nullopt);
 }
 
+TEST(Schedule, stop__real_machines_get_more_time_before_the_kill) {
+    Timetable table;
+    table.mode = Mode::kWallclock;
+    table.steps = {step("a", 0, 5)};
+    table.end_ns = 10'000 * kMs;
+    Schedule schedule(table);
+    schedule.due(0);
+    schedule.started(0, 0);
+    schedule.due(5 * kMs);
+    EXPECT_EQ(schedule.next(), 1005 * kMs);
+}
+
 TEST(Schedule, interrupt__twice_is_harmless) {
     Timetable table;
     table.steps = {step("a", 0)};
