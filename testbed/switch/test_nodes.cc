@@ -167,6 +167,7 @@ std::vector<NodeResult> run_parallel(const std::string &path, const std::vector<
                                      const HostSpec &host) {
     std::vector<NodeResult> results(specs.size());
     std::vector<std::thread> threads;
+    threads.reserve(specs.size());
     for (const NodeSpec &spec : specs) {
         threads.emplace_back([&results, &path, &host, spec] {
             char err[300] = "";
@@ -192,6 +193,7 @@ class World {
     World(const tor_config &cfg, int64_t backlog_ns, const std::vector<NodeSpec> &specs)
         : cfg_(cfg), backlog_ps_(backlog_ns * TOR_NS), mem_(new uint64_t[tor_size(&cfg) / 8 + 1]) {
         tor_init(&switch_, mem_.get(), tor_size(&cfg), &cfg_);
+        hosts_.reserve(specs.size());
         for (const NodeSpec &spec : specs)
             hosts_.emplace_back(spec);
     }
@@ -212,6 +214,7 @@ class World {
         }
         advance_switch(TOR_TIME_INF);
         std::vector<NodeResult> results;
+        results.reserve(hosts_.size());
         for (Host &h : hosts_)
             results.push_back({h.node.trace(), h.node.received(), {}});
         return results;
@@ -335,6 +338,7 @@ std::vector<NodeResult> run_sequential(const tor_config &cfg, int64_t backlog_ns
 
 std::vector<NodeSpec> make_nodes(uint32_t n, uint64_t seed, int64_t end_ns, int load) {
     std::vector<NodeSpec> specs;
+    specs.reserve(n);
     for (uint32_t i = 0; i < n; i++)
         specs.push_back(
             {.id = i, .nodes = n, .seed = seed, .end_ns = end_ns + 1000 * i, .load = load});

@@ -19,7 +19,7 @@
 /* More than any window of virtual time can hold: a garbled clock must not keep the lock for ever.
  */
 enum { EVENTS_MAX = 1 << 22 };
-#define TRACE_PATIENCE_NS INT64_C(2000000000)
+#define TRACE_PATIENCE_NS INT64_C(30000000000)
 #define TRACE_POLL_NS 20000
 
 /* The first frame of each port that the model has not seen. */
