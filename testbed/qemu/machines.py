@@ -7,10 +7,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness import proc
@@ -47,6 +50,7 @@ class Network:
         self.file = Path("/dev/shm") / f"etran-test-{os.getpid()}-{folder.name}"
         self.netdev, self.device, self.absent, self.rate = netdev, device, absent, rate
         folder.mkdir(parents=True, exist_ok=True)
+        self.monitors = Path(tempfile.mkdtemp(prefix="etran-test-"))  # short: paths of sockets are
         (folder / "switch.json").write_text(json.dumps({"ports": self.ports, **(config or {})}))
         for port, job in enumerate(jobs):
             entries = {
@@ -91,6 +95,7 @@ class Network:
                 child.kill()
                 child.wait()
         self.file.unlink(missing_ok=True)
+        shutil.rmtree(self.monitors)
 
     def _command(self, port: int) -> list[str]:
         network = f"vtnet,id=d,path={self.file},port={port},stats={self.folder}/{port}.json"
@@ -109,6 +114,7 @@ class Network:
             *("-rtc", "base=2026-01-01,clock=vm", "-seed", str(port + 1)),
             *("-cpu", "max,-erms,-fsrm"),
             *("-serial", f"file:{self.folder}/{port}.console"),
+            *("-qmp", f"unix:{self.monitors}/{port},server=on,wait=off"),
             *("-netdev", network + self.netdev, "-device", device + self.device),
             *("-kernel", str(self.bzimage), "-initrd", str(self.folder / f"{port}.cpio")),
             *("-append", f"{kernel} port={port} ports={self.ports}"),
@@ -140,6 +146,32 @@ class Network:
 
     def kill(self, port: int, number: signal.Signals) -> None:
         self.machines[port].send_signal(number)
+
+    @contextlib.contextmanager
+    def monitor(self, port: int) -> Iterator[Callable[[str], dict]]:
+        """A function that gives QEMU's monitor a command and returns its answer.
+
+        ConnectionError when the machine has ended.
+        """
+        path = self.monitors / str(port)
+        self._until(path.exists, f"the monitor of port {port} is there")
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(LIMIT_S)
+            link.connect(str(path))
+            lines = link.makefile("rw")
+            lines.readline()  # the greeting
+
+            def execute(command: str) -> dict:
+                lines.write(json.dumps({"execute": command}) + "\n")
+                lines.flush()
+                while line := lines.readline():
+                    answer = json.loads(line)
+                    if "event" not in answer:
+                        return answer
+                raise ConnectionResetError(f"port {port} has gone: {self.said(port)}")
+
+            execute("qmp_capabilities")
+            yield execute
 
     def statuses(self) -> list[int]:
         """Exit statuses of the machines, once all have ended."""

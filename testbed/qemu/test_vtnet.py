@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -312,3 +313,32 @@ def test_sigterm__works_while_waiting(machine_parts, tmp_path, others):
             n.kill(1, signal.SIGCONT)
             assert n.statuses() == [0, 1]
         assert not n.file.exists()
+
+
+@pytest.mark.vm
+def test_monitor__works_while_waiting(machine_parts, tmp_path):
+    with Network(tmp_path / "n", *machine_parts, ["echo JOINING\n" + ENDLESS] * 2, absent=[1]) as n:
+        n.wait_for(0, "JOINING")
+        with n.monitor(0) as execute:
+            for _ in range(20):
+                for command in ("stop", "query-status", "cont", "query-status"):
+                    assert "return" in execute(command)
+            with contextlib.suppress(ConnectionError):
+                execute("quit")
+        assert n.statuses() == [0]
+
+
+@pytest.mark.vm
+def test_monitor__stopping_a_machine_harms_nothing(machine_parts, tmp_path):
+    """Not reproducible, but no frame and no byte may be lost or made up."""
+    server = f"{JOIN}\nvtguest sink 7001\n{LEAVE}"
+    client = f"{JOIN}\nusleep 3000\nvtguest stream 10.0.0.1 7001 20000000\n{LEAVE}"
+    with Network(tmp_path / "n", *machine_parts, [server, client]) as n:
+        n.wait_for(1, "RESULT join")
+        with n.monitor(1) as execute:
+            with contextlib.suppress(ConnectionError):  # it may be done sooner
+                for _ in range(30):
+                    execute("stop")
+                    execute("cont")
+        assert n.statuses() == [0, 0], n.said(0) + n.said(1)
+    assert n.result(1, "stream") == {"bytes": "20000000", "bad": "0"}

@@ -99,7 +99,9 @@ static void vtnet_cleanup(NetClientState *nc) {
 static void vtnet_exit(Notifier *n, void *data) {
     VtNet *s = container_of(n, VtNet, exit);
 
-    if (!s->waiting) { /* else exit() in the middle of everything: the kernel tidies up */
+    if (s->vm && s->waiting) { /* exit() in the middle of everything */
+        vt_abandon(s->vm);
+    } else {
         vtnet_close(s);
     }
 }

@@ -88,6 +88,7 @@ static bool vtnet_wait(VtNet *s, vt_status (*wait)(VtNet *s, int64_t timeout_ns)
 
     while (r == VT_AGAIN) {
         if (icount_sync_kicked()) {
+            s->pending = true;
             return false;
         }
         s->waiting = true;
@@ -99,6 +100,7 @@ static bool vtnet_wait(VtNet *s, vt_status (*wait)(VtNet *s, int64_t timeout_ns)
     if (r != VT_OK) {
         vtnet_fatal(s, doing);
     }
+    s->pending = false;
     return true;
 }
 
@@ -194,7 +196,9 @@ static void vtnet_run(void) {
         return; /* stopped for something else */
     }
     s->stop = clock;
-    vtnet_rx(s, clock - s->zero);
+    if (!s->pending) {
+        vtnet_rx(s, clock - s->zero);
+    }
     if (!vtnet_wait(s, vtnet_wait_report, "go on")) {
         return;
     }
@@ -240,7 +244,7 @@ static void vtnet_idle(void) {
     int64_t now, deadline, wake;
     vt_status r;
 
-    if (delta == 0 || s->op) {
+    if (delta == 0 || s->op || s->pending) {
         return; /* timers are due, or vtnet_run() has something to do */
     }
     if (!s->vm || !vt_in_epoch(s->vm)) {

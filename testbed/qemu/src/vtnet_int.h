@@ -65,6 +65,7 @@ struct VtNet {
     bool rx_csum;  /* the guest takes "checksum is good" (GUEST_CSUM) */
     bool freerun;  /* pass frames outside epochs */
     bool waiting;  /* inside a vt_*() call that let go of the BQL */
+    bool pending;  /* a vt_*() call returned VT_AGAIN and has to be repeated before any other */
     bool leaving;  /* vt_leave() was called and has not succeeded yet */
     int64_t zero;  /* QEMU_CLOCK_VIRTUAL at time 0 of the epoch */
     int64_t stop;  /* QEMU_CLOCK_VIRTUAL before which the CPUs may execute */

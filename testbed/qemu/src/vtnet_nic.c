@@ -95,6 +95,10 @@ static void vtnet_build(VtNetQueue *q) {
 static vt_status vtnet_send(VtNet *s, VtNetQueue *q, int64_t *retry_at) {
     bool epoch = vt_in_epoch(s->vm);
 
+    if (s->pending) { /* the main loop has disturbed a wait, and now a timer: not yet */
+        *retry_at = vtnet_clock() - s->zero + 1;
+        return VT_BUSY;
+    }
     if (!epoch && !s->freerun) {
         return VT_DROPPED;
     }
