@@ -94,6 +94,7 @@ void Schedule::started(size_t step, int64_t now) {
 void Schedule::start_failed(size_t step, int64_t now, const std::string &reason) {
     to_start_--;
     outcomes_[step] = {now, now, std::nullopt, std::nullopt, State::kFailed, reason};
+    give_up_after(step, now);
 }
 
 void Schedule::exited(size_t step, int64_t now, int wait_status) {
@@ -109,6 +110,7 @@ void Schedule::exited(size_t step, int64_t now, int wait_status) {
     events_.erase({progress_[step].timeout_at, Kind::kTimeout, step});
     events_.erase({progress_[step].kill_at, Kind::kKill, step});
     judge(step, outcome);
+    give_up_after(step, now);
 }
 
 void Schedule::interrupt(int64_t now) {
@@ -145,6 +147,11 @@ void Schedule::ask_to_end(size_t step, int64_t now, Cause cause, std::vector<Act
     }
 }
 
+void Schedule::give_up_after(size_t step, int64_t now) {
+    if (!ended_ && table_.steps[step].critical && outcomes_[step].state == State::kFailed)
+        end_all(now, Cause::kFailure);
+}
+
 void Schedule::end_all(int64_t now, Cause cause) {
     ended_ = true;
     std::erase_if(events_, [](const Event &event) {
@@ -171,6 +178,10 @@ void Schedule::judge(size_t step, Outcome &outcome) const {
     case Cause::kEnd:
         outcome.state = State::kInterrupted;
         outcome.reason = "still ran at the end of the timetable";
+        return;
+    case Cause::kFailure:
+        outcome.state = State::kInterrupted;
+        outcome.reason = "another step of this node had failed";
         return;
     case Cause::kSignal:
         outcome.state = State::kInterrupted;

@@ -46,11 +46,12 @@ struct Action {
     friend bool operator==(const Action &, const Action &) = default;
 };
 
-// Not thread-safe. The timetable must outlive the schedule.
+// The first critical step that fails ends the timetable: what runs is terminated, nothing more is
+// started. Not thread-safe. The timetable must outlive the schedule.
 class Schedule {
   public:
     // wait_for_end: not finished before end_ns even if nothing is left to do (nodes of an epoch
-    // leave together).
+    // leave together), unless a critical step failed.
     explicit Schedule(const Timetable &table, bool wait_for_end = true);
 
     // Takes everything due at `now`. Every kStart must be answered by started() or start_failed().
@@ -77,7 +78,7 @@ class Schedule {
     State verdict() const;
 
   private:
-    enum class Cause { kNone, kStop, kTimeout, kEnd, kSignal };
+    enum class Cause { kNone, kStop, kTimeout, kEnd, kSignal, kFailure };
     enum class Kind { kKill, kTimeout, kStop, kEnd, kStart };
     using Event = std::tuple<int64_t, Kind, size_t>;
 
@@ -92,6 +93,7 @@ class Schedule {
     void ask_to_end(size_t step, int64_t now, Cause cause, std::vector<Action> &actions);
     void end_all(int64_t now, Cause cause);
     void judge(size_t step, Outcome &outcome) const;
+    void give_up_after(size_t step, int64_t now);
 
     const Timetable &table_;
     std::set<Event> events_;

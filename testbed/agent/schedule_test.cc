@@ -317,6 +317,25 @@ TEST(Schedule, start_failed__is_a_failure_of_the_step) {
     EXPECT_EQ(schedule.outcomes()[0].reason, "cannot run x");
 }
 
+TEST(Schedule, failure__ends_what_runs_and_starts_nothing_more) {
+    Player player({step("a", 0), step("b", 1), step("c", 50)});
+    player.programs["a"].lasts_ms = 10;
+    player.programs["a"].status = exit_with(3);
+    const auto schedule = player.play();
+    EXPECT_EQ(player.log, "0:start a; 1:start b; 10:a ended; 10:term b; 10:b ended; ");
+    EXPECT_EQ(player.verdicts(schedule), "a=failed b=interrupted c=interrupted -> failed");
+    EXPECT_EQ(schedule.outcomes()[1].reason, "another step of this node had failed");
+}
+
+TEST(Schedule, failure__of_a_step_that_is_not_critical_changes_nothing) {
+    Player player({step("a", 0, {}, {}, false), step("b", 20)});
+    player.programs["a"].lasts_ms = 10;
+    player.programs["a"].status = exit_with(3);
+    player.programs["b"].lasts_ms = 1;
+    const auto schedule = player.play();
+    EXPECT_EQ(player.verdicts(schedule), "a=failed b=ok -> ok");
+}
+
 TEST(Schedule, interrupt__ends_what_runs_and_starts_nothing_more) {
     Player player({step("a", 0), step("b", 50), step("c", 0)});
     player.programs["c"].lasts_ms = 1;

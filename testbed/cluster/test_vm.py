@@ -311,6 +311,13 @@ def test_epoch__failed_command_is_reported_with_its_output(epoch):
     assert "node1: step script" in text and "no luck" in text
 
 
+def test_epoch__failed_command_ends_it_at_once(epoch):
+    nodes = scripts("true", end_ms=3_600_000)
+    nodes[1]["steps"][0] |= {"critical": True, "argv": ["no-such-program"]}
+    with pytest.raises(CommandFailed, match="node1: step script"):
+        epoch(nodes, timeout_s=60)
+
+
 def test_epoch__timetable_is_refused(epoch):
     nodes = scripts("true")
     nodes[0]["steps"][0]["argv"] = []

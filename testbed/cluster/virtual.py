@@ -349,7 +349,9 @@ class _Watch:
     def _judge(self, ended: set[int]) -> None:
         """Raise when a node cannot succeed any more. When one dies, the network breaks and the
         others end as well: look for the one whose own fault it was."""
-        fine = (0, AGENT_STEP_FAILED, AGENT_INTERRUPTED)
+        if AGENT_STEP_FAILED in self.statuses.values():  # it has ended the epoch on purpose
+            self._check_statuses()
+        fine = (0, AGENT_INTERRUPTED)
 
         def unable() -> list[Machine]:
             return [m for m in self.machines if self.statuses.get(m.node, 0) not in fine]
@@ -380,7 +382,7 @@ class _Watch:
 
     def _check_statuses(self) -> None:
         """CommandFailed for the first critical step that failed on any node."""
-        bad = [m for m in self.machines if self.statuses[m.node]]
+        bad = [m for m in self.machines if self.statuses.get(m.node)]
         failed = []
         for one in bad:
             folder = one.console.with_name(f"node{one.node}")
