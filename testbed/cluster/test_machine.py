@@ -91,6 +91,11 @@ def test_virtual_command__nothing_depends_on_the_host():
     assert "ioeventfd=off,tx=timer" in nic
 
 
+def test_virtual_command__a_pause_takes_as_long_on_a_faster_core():
+    command = machine.virtual_command(**{**VIRTUAL, "ns_per_insn": 0.04})
+    assert option(command, "-icount") == ["shift=0,sleep=off,ns-num=1,ns-den=25,pause=1000"]
+
+
 def test_commands__data_nic_is_the_same_device_in_both_kinds_of_time():
     both = machine.real_command(**{**REAL, "node": 1}), machine.virtual_command(**VIRTUAL)
     for command in both:
