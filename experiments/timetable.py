@@ -52,6 +52,7 @@ class Plan:
     steps: tuple[Step, ...]
     blocks: tuple[Block, ...]
     end_ns: int
+    real: bool = False  # for real machines
 
     def timetable(self, node: int, nodes: int, mode: str, t0_ns: int) -> dict:
         """The JSON that etran-agent runs on one node."""
@@ -109,7 +110,9 @@ def plan(
             steps += block_steps
             now = block.end_ns
     steps.sort(key=lambda s: s.at_ns)
-    return Plan(figure, scale, repetition, seed, tuple(steps), tuple(blocks), now)
+    return Plan(
+        figure, scale, repetition, seed, tuple(steps), tuple(blocks), now, cluster.real
+    )
 
 
 def _block(
