@@ -30,7 +30,10 @@ def rows_of(run: store.Run, ids: list[str] | None = None) -> tuple[list[dict], l
 def _rows(run: store.Run, figure: str) -> list[dict]:
     path = run.figure_dir(figure) / "data.json"
     try:
-        return [{field: row[field] for field in FIELDS} for row in run.data(figure)["rows"]]
+        return [
+            {**{field: row[field] for field in FIELDS}, "pooled": row.get("pooled", False)}
+            for row in run.data(figure)["rows"]
+        ]
     except (KeyError, TypeError) as error:
         raise UserError(f"a row lacks the field {error}", path) from error
 

@@ -66,6 +66,11 @@ class Histogram:
                 return value / NS_PER_US
         return None
 
+    @classmethod
+    def union(cls, histograms: Iterable["Histogram"]) -> "Histogram":
+        histograms = list(histograms)
+        return cls.merged((h.counts.items() for h in histograms), sum(h.missing for h in histograms))
+
     def cdf(self, most_points: int = 400) -> tuple[list[float], list[float]]:
         """(values in us, cumulative fraction), thinned for plotting but with both ends."""
         total, seen = self.count, 0
@@ -146,6 +151,9 @@ def session(plan: Plan, directory: Path, zero_ns: int) -> Session:
 def rows(plan_figure, sessions: list[Session], paper) -> list[dict]:
     """Median and spread over repetitions, one row per system, metric and point.
 
+    A percentile for which no repetition has enough samples alone is taken from all repetitions
+    together, if that is enough; such a row is `pooled` and has no spread.
+
     paper(figure, system, metric, x) -> the paper's absolute value or None.
     """
     if plan_figure.rows is not None:
@@ -159,50 +167,76 @@ def rows(plan_figure, sessions: list[Session], paper) -> list[dict]:
     for (system, metric, x, unit), found in keyed.items():
         values = [r["value"] for r in found if r["value"] is not None]
         complete = len(values) == len(sessions)
-        out.append(
-            {
-                "figure": plan_figure.id,
-                "system": system,
-                "metric": metric,
-                "x": x,
-                "unit": unit,
-                "value": statistics.median(values) if values else None,
-                "spread": max(values) - min(values) if values else None,
-                "n": len(values),
-                "low": min(values, default=None),
-                "high": max(values, default=None),
-                "paper": paper(plan_figure.id, system, metric, x),
-                "valid": complete and all(r.get("valid", True) for r in found),
-                "samples": min((r["samples"] for r in found), default=0),
-            }
-        )
+        row = {
+            "figure": plan_figure.id,
+            "system": system,
+            "metric": metric,
+            "x": x,
+            "unit": unit,
+            "value": statistics.median(values) if values else None,
+            "spread": max(values) - min(values) if values else None,
+            "n": len(values),
+            "low": min(values, default=None),
+            "high": max(values, default=None),
+            "paper": paper(plan_figure.id, system, metric, x),
+            "valid": complete and all(r.get("valid", True) for r in found),
+            "samples": min((r["samples"] for r in found), default=0),
+        }
+        if not complete and len(found) == len(sessions):
+            row |= _pooled(found)
+        out.append(row)
     return out
+
+
+def _pooled(found: list[dict]) -> dict:
+    """What the repetitions of one point say together, where each alone has too few samples."""
+    if not all("histogram" in r for r in found):
+        return {}
+    value = Histogram.union(r["histogram"] for r in found).quantile_us(found[0]["quantile"])
+    if value is None:
+        return {}
+    return {
+        "value": value,
+        "spread": None,
+        "n": len(found),
+        "low": None,
+        "high": None,
+        "valid": all(r.get("valid", True) for r in found),
+        "samples": sum(r["samples"] for r in found),
+        "pooled": True,
+    }
 
 
 def _metric_rows(metrics: tuple[Metric, ...], one: Session) -> list[dict]:
     out = []
     for merged in one.blocks:
         for metric in metrics:
-            value, samples = metric.take(merged)
-            out.append(
-                {
-                    "system": merged.block.system.id,
-                    "metric": metric.name,
-                    "x": merged.block.point.x,
-                    "unit": metric.unit,
-                    "value": value,
-                    "samples": samples,
-                }
-            )
+            at = {
+                "system": merged.block.system.id,
+                "metric": metric.name,
+                "x": merged.block.point.x,
+                "unit": metric.unit,
+            }
+            if metric.quantile is not None:
+                out.append(at | quantile_row(merged.histogram(), metric.quantile))
+            else:
+                value, samples = metric.take(merged)
+                out.append({**at, "value": value, "samples": samples})
     return out
 
 
-def quantile(name: str, q: float) -> Metric:
-    def take(merged: Merged) -> tuple[float | None, int]:
-        histogram = merged.histogram()
-        return histogram.quantile_us(q), histogram.count
+def quantile_row(histogram: Histogram, q: float) -> dict:
+    """The part of a repetition's row that concerns a percentile, with what pooling needs."""
+    return {
+        "value": histogram.quantile_us(q),
+        "samples": histogram.count,
+        "histogram": histogram,
+        "quantile": q,
+    }
 
-    return Metric(name, "us", take)
+
+def quantile(name: str, q: float) -> Metric:
+    return Metric(name, "us", quantile=q)
 
 
 P50 = quantile("p50", 0.50)

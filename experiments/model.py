@@ -103,13 +103,15 @@ class Point:
 class Metric:
     """A value taken from the results of one point of one repetition.
 
-    take(results) sees the merged client results (experiments.extract.Merged) and returns the
-    value in `unit` and the number of samples behind it, or None when there were too few.
+    Either a `quantile` of all latencies, or take(results), which sees the merged client results
+    (experiments.extract.Merged) and returns the value in `unit` and the number of samples behind
+    it.
     """
 
     name: str
     unit: str
-    take: Callable[["object"], tuple[float | None, int]]
+    take: Callable[["object"], tuple[float | None, int]] | None = None
+    quantile: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 
 import json
 import random
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,3 +68,25 @@ def test_read_result__damage_names_the_file(tmp_path, text, complaint):
 def test_read_result__missing(tmp_path):
     with pytest.raises(UserError, match="left no result"):
         extract.read_result(tmp_path / "none.json")
+
+
+def repetition(counts):
+    return {
+        **{"system": "s", "metric": "p99", "x": 1, "unit": "us"},
+        **extract.quantile_row(Histogram(counts), 0.99),
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "want"),
+    [
+        ([{1000: 1000}, {3000: 1000}], (2.0, 2.0, 2, None)),
+        ([{1000: 600}, {3000: 600}], (3.0, None, 2, True)),
+        ([{1000: 1200}, {3000: 600}], (3.0, None, 2, True)),
+        ([{1000: 100}, {3000: 100}], (None, None, 0, None)),
+    ],
+)
+def test_rows__few_samples_are_pooled(counts, want):
+    figure = SimpleNamespace(id="F", rows=lambda counts: [repetition(counts)])
+    (row,) = extract.rows(figure, counts, lambda *_: None)
+    assert (row["value"], row["spread"], row["n"], row.get("pooled")) == want

@@ -57,7 +57,11 @@ def _figure_key(figure: str) -> tuple[int, str, int]:
 
 def _cells(row: dict) -> tuple[str, ...]:
     value = row["value"]
-    flag = "too few samples" if value is None else "" if row["valid"] else "INVALID"
+    flag = "" if row["valid"] else "INVALID"
+    if value is None:
+        flag = "too few samples"
+    elif row.get("pooled"):
+        flag = "all repetitions pooled"
     x = row["x"]
     return (
         row["figure"],
