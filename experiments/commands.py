@@ -8,6 +8,11 @@ from collections.abc import Iterable
 
 from experiments.model import BIN, PORT, Cluster, Command, System
 
+# Half of the time after the window is for requests that are still under way, a quarter for the
+# peers' requests (a packet lost at the end may take Linux 200 ms), the rest for writing results.
+DRAIN = (("--drain-us", 0.5),)
+LINGER = (("--linger-us", 0.25),)
+
 
 def _rpc(system: System, role: str, *words: object) -> tuple[str, ...]:
     return (f"{BIN}/rpcbench", role, "--transport", system.transport, *map(str, words))
@@ -27,6 +32,7 @@ def rpc_client(
         "client",
         _rpc(system, "client", "--server", peers, *options),
         f"client{node}",
+        DRAIN,
     )
 
 
@@ -36,7 +42,7 @@ def rpc_node(
     """Client and server in one process; every other node is a peer."""
     peers = ",".join(cluster.endpoint(s) for s in nodes if s != node)
     words = ("--listen", cluster.endpoint(node), "--server", peers, *options)
-    return Command(node, "client", _rpc(system, "node", *words), f"node{node}")
+    return Command(node, "client", _rpc(system, "node", *words), f"node{node}", DRAIN + LINGER)
 
 
 def echo_server(system: System, cluster: Cluster, node: int, *options: object) -> Command:
@@ -50,7 +56,7 @@ def echo_client(
 ) -> Command:
     argv = (f"{BIN}/echobench", "client", "--transport", system.transport)
     argv += ("--server", cluster.endpoint(server), *map(str, options))
-    return Command(node, "client", argv, f"client{node}")
+    return Command(node, "client", argv, f"client{node}", DRAIN)
 
 
 def kv_server(system: System, cluster: Cluster, node: int, *options: object) -> Command:
@@ -62,7 +68,7 @@ def kv_client(
     system: System, cluster: Cluster, node: int, server: int, *options: object
 ) -> Command:
     argv = (f"{BIN}/kvbench", "client", "--server", cluster.endpoint(server), *map(str, options))
-    return Command(node, "client", argv, f"client{node}")
+    return Command(node, "client", argv, f"client{node}", DRAIN)
 
 
 __all__ = [

@@ -68,8 +68,8 @@ class Histogram:
 
     @classmethod
     def union(cls, histograms: Iterable["Histogram"]) -> "Histogram":
-        histograms = list(histograms)
-        return cls.merged((h.counts.items() for h in histograms), sum(h.missing for h in histograms))
+        all_of = list(histograms)
+        return cls.merged((h.counts.items() for h in all_of), sum(h.missing for h in all_of))
 
     def cdf(self, most_points: int = 400) -> tuple[list[float], list[float]]:
         """(values in us, cumulative fraction), thinned for plotting but with both ends."""

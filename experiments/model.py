@@ -58,13 +58,15 @@ class Command:
     """One program on one node at one point.
 
     A server starts first and is ended by the timetable; a client starts later, is told when to
-    begin, ends by itself and writes the result named `json`.
+    begin, ends by itself and writes the result named `json`. within_drain: options whose values
+    (us) are shares of the time after the window.
     """
 
     node: int
     role: str  # "server" | "client"
     argv: tuple[str, ...]
     name: str
+    within_drain: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ Slowdown of an RPC = its time / (15 us + length x 8 / 25 Gbit/s): the base time 
 own scripts use for xl170 nodes, with the length counted once although request and response both
 have it. The same base serves every system, so ratios between systems do not depend on it.
 
-Emulated nodes of these figures are faster than an xl170's core (see CLUSTER). Of the 15 us, 6 us are
-the four crossings of a 1.5 us link, and 9 us are software, which shrinks as much as an instruction.
+Emulated nodes of these figures are faster than an xl170's core (see CLUSTER). Of the 15 us, 6 us
+are the four crossings of a 1.5 us link, and 9 us are software, which shrinks like an instruction.
 """
 
 from __future__ import annotations

@@ -165,6 +165,8 @@ def _block(
                 *("--warmup-us", str(int(w.warmup_ms * 1000))),
                 *("--duration-us", str(int(w.measure_ms * 1000))),
             )
+            for option, share in command.within_drain:
+                timing += (option, str(int(w.drain_ms * 1000 * share)))
             steps.append(
                 Step(
                     command.node,

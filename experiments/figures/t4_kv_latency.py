@@ -4,7 +4,7 @@
 
 from experiments.commands import kv_client, kv_server
 from experiments.extract import P50, P99, P999, latency_cdfs
-from experiments.figures.t5_kv_throughput import STORE
+from experiments.figures.t5_kv_throughput import CONNECT_MS, store
 from experiments.model import Figure, Point, Scale, Window
 from experiments.systems import TCP
 
@@ -13,10 +13,13 @@ MEASURE_MS = {Scale.SMOKE: 20, Scale.QUICK: 60, Scale.FULL: 400}
 RATE = 40_000
 
 
-def commands(system, cluster):
-    yield kv_server(system, cluster, 0)
-    options = (*STORE, "--connections", 16, "--rate", RATE)
-    yield kv_client(system, cluster, 1, 0, *options)
+def commands(scale):
+    def at(system, cluster):
+        yield kv_server(system, cluster, 0)
+        options = (*store(scale), "--connections", 16, "--rate", RATE)
+        yield kv_client(system, cluster, 1, 0, *options)
+
+    return at
 
 
 FIGURE = Figure(
@@ -28,7 +31,12 @@ FIGURE = Figure(
     systems=TCP,
     nodes={Scale.SMOKE: 2, Scale.QUICK: 2, Scale.FULL: 2},
     points=lambda scale, nodes: [
-        Point(RATE, f"{RATE} requests/s", Window(MEASURE_MS[scale], connect_ms=60), commands)
+        Point(
+            RATE,
+            f"{RATE} requests/s",
+            Window(MEASURE_MS[scale], connect_ms=CONNECT_MS[scale]),
+            commands(scale),
+        )
     ],
     metrics=(P50, P99, P999),
     series=latency_cdfs,

@@ -8,9 +8,8 @@ from experiments.model import Figure, Point, Scale, Window
 from experiments.systems import TCP
 
 MEASURE_MS = {Scale.SMOKE: 10, Scale.QUICK: 20, Scale.FULL: 100}
-# The store of the paper's key-value server benchmark: key and value sizes, share of reads.
-STORE = ("--keys", 10_000, "--key-bytes", 32, "--value-bytes", 64)
-STORE += ("--get-share", 0.9, "--distribution", "zipf")
+KEYS = {Scale.SMOKE: 1000, Scale.QUICK: 1000, Scale.FULL: 10_000}  # storing them takes time
+CONNECT_MS = {Scale.SMOKE: 30, Scale.QUICK: 50, Scale.FULL: 150}
 CONNECTIONS = {
     Scale.SMOKE: (32,),
     Scale.QUICK: (8, 64, 256),
@@ -18,14 +17,23 @@ CONNECTIONS = {
 }
 
 
-def commands(connections):
+def store(scale):
+    """The store of the paper's key-value benchmark: key and value sizes, share of reads."""
+    return (
+        *("--keys", KEYS[scale], "--key-bytes", 32, "--value-bytes", 64),
+        *("--get-share", 0.9, "--distribution", "zipf"),
+    )
+
+
+def commands(scale, connections):
     def at(system, cluster):
         clients = range(1, len(cluster.addresses))
         yield kv_server(system, cluster, 0)
         each = connections // len(clients)
         for node in clients:
-            options = (*STORE, "--connections", each, "--outstanding", 1)
-            yield kv_client(system, cluster, node, 0, *options)
+            options = (*store(scale), "--connections", each, "--outstanding", 1)
+            preload = () if node == clients[0] else ("--no-preload",)
+            yield kv_client(system, cluster, node, 0, *options, *preload)
 
     return at
 
@@ -39,7 +47,7 @@ FIGURE = Figure(
     systems=TCP,
     nodes={Scale.SMOKE: 2, Scale.QUICK: 3, Scale.FULL: 6},
     points=lambda scale, nodes: [
-        Point(n, f"{n}", Window(MEASURE_MS[scale], connect_ms=100), commands(n))
+        Point(n, f"{n}", Window(MEASURE_MS[scale], connect_ms=CONNECT_MS[scale]), commands(scale, n))
         for n in CONNECTIONS[scale]
     ],
     metrics=(THROUGHPUT, P50, P99),
