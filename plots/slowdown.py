@@ -106,7 +106,7 @@ def _panel(
         for name in rows.systems(metric):
             points = [r for r in rows.of(name, metric) if r.x in axis]
             _steps(axes, points, axis, name, look)
-            values += [r.value for r in points if r.value > 0]
+            values += [v for r in points for v in (r.value, *r.ends) if v > 0]
             sheet.legend(
                 Line2D([], [], color=systems.system(name).colour, linewidth=2), systems.label(name)
             )

@@ -27,7 +27,9 @@ def draw(data: dict, paper: Paper | None = None) -> Figure:
     top = max(y for c in over_time for y in c["ys"])
     end = max(x for c in over_time for x in c["xs"])
     ms = end > 5000
-    highest = max(top, full / 1000) if full and full / 1000 < 1.3 * top else top
+    highest = max(top, (mark or 0) / 1000)  # K is always in sight
+    if full and full / 1000 < 1.3 * top:
+        highest = max(highest, full / 1000)
     for axes, name in zip(sheet.axes, names, strict=True):
         look = systems.system(name)
         # One repetition: the picture is of the shape; the numbers below are over all of them.

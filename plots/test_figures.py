@@ -171,6 +171,17 @@ def test_queue__shows_the_threshold():
     assert "K = 83 kB" in words and "P50" in words and "buffer" not in words
 
 
+def test_queue__threshold_far_above_the_queue_stays_inside_the_panel():
+    made = copy.deepcopy(SAMPLES["queue"])
+    for one in made["series"]:
+        one["ys"] = [y / 100 for y in one["ys"]]
+    fig = draw(made)
+    texts(fig)
+    k = made["settings"]["ecn_k_bytes"] / 1000
+    assert all(axes.get_ylim()[1] > k for axes in fig.axes)
+    assert all(axes.get_position().height > 0.1 for axes in fig.axes)
+
+
 def test_queue__shows_the_buffer_when_it_is_near():
     made = copy.deepcopy(SAMPLES["queue"])
     made["settings"]["buffer_bytes"] = 850_000
