@@ -69,8 +69,11 @@ def _open_run(
 ) -> store.Run:
     identity = _identity(figures, scale, backend, seed)
     for run in [] if fresh else store.runs()[:1]:
-        if run.meta.get("status") == "running" and run.meta.get("identity") == identity:
-            console.info(f"Resuming the interrupted run {run.name} (--fresh starts anew)")
+        status = run.meta.get("status")
+        if status in ("running", "failed") and run.meta.get("identity") == identity:
+            which = "interrupted" if status == "running" else "failed"
+            console.info(f"Resuming the {which} run {run.name} (--fresh starts anew)")
+            run.meta["status"] = "running"
             return run
     states = {}
     for figure in registry.figures().values():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -38,7 +39,8 @@ def machine() -> dict:
 
 
 def git() -> dict:
-    """Revision of the checkout; `dirty` when files differ from it; revision None without git."""
+    """Revision of the checkout; `dirty` when files differ from it, then `changes` is a hash of how;
+    revision None without git."""
 
     def ask(*words: str) -> str | None:
         try:
@@ -50,4 +52,16 @@ def git() -> dict:
         return done.stdout.strip() if done.returncode == 0 else None
 
     revision = ask("rev-parse", "HEAD")
-    return {"revision": revision, "dirty": bool(ask("status", "--porcelain")) if revision else None}
+    if not revision:
+        return {"revision": None, "dirty": None, "changes": None}
+    differs = ask("diff", "HEAD") or ""
+    new = (ask("ls-files", "--others", "--exclude-standard") or "").split("\n")
+    known = hashlib.sha256(differs.encode())
+    for path in filter(Path.is_file, (ROOT / name for name in new if name)):
+        known.update(path.read_bytes())
+    dirty = bool(differs or any(new))
+    return {
+        "revision": revision,
+        "dirty": dirty,
+        "changes": known.hexdigest()[:16] if dirty else None,
+    }

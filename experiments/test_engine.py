@@ -119,6 +119,19 @@ def test_reproduce__failed_command_ends_its_figure_only():
     assert (run.figure_dir("H1") / "rep0.failed").is_dir()
 
 
+def test_reproduce__failed_run_resumes_with_what_was_finished():
+    def fail(plan):
+        if plan.repetition == 2:
+            raise CommandFailed(["rpcbench", "client"], 3, "no space left")
+
+    run = reproduce(Canned(fail), (H1, B2))
+    assert run.meta["status"] == "failed"
+    second = Canned()
+    again = reproduce(second, (H1, B2))
+    assert again.name == run.name and second.sessions == [2, 3, 4]
+    assert again.meta["status"] == "done" and again.meta["figures"]["H1"]["error"] is None
+
+
 def test_reproduce__pending_is_listed_not_hidden():
     run = reproduce(Canned())
     assert run.meta["figures"]["B1"]["status"] == "pending"
