@@ -120,6 +120,7 @@ def cluster_figure(
                 commands,
             )
         ],
+        repetitions={Scale.SMOKE: 2, Scale.QUICK: 5, Scale.FULL: 5},
         rows=rows,
         series=series,
         settings=CLUSTER,

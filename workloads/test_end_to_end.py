@@ -295,6 +295,22 @@ def test_rpc__three_nodes_all_to_all(lab):
     assert answered == served
 
 
+def test_rpc__node_without_own_work_serves_while_its_peer_drains(lab):
+    first = free_ports(2)
+    addresses = [f"127.0.0.1:{first + i}" for i in range(2)]
+    start = str(time.time_ns() + 1_000_000_000)
+    nodes = []
+    loads = ["fixed:32", "1"], ["fixed:1000000", "300"]
+    for address, (workload, outstanding) in zip(addresses, loads):
+        argv = [BIN / "rpcbench", "node", "--listen", address, "--server", ",".join(addresses)]
+        argv += ["--workload", workload, "--outstanding", outstanding, "--start-at-ns", start]
+        argv += ["--linger-us", "0", *SHORT]
+        nodes.append(lab.background(argv))
+    for node in nodes:
+        code, err = node.wait()
+        assert code == 0, err
+
+
 def test_rpc__starts_at_the_given_time(lab):
     _, address, _ = lab.server("rpcbench")
     start = time.time_ns() + 300_000_000

@@ -7,7 +7,7 @@ from experiments.extract import P50, P99, P999, latency_cdfs
 from experiments.model import Figure, Point, Scale, Window
 from experiments.systems import RPC
 
-MEASURE_MS = {Scale.SMOKE: 30, Scale.QUICK: 200, Scale.FULL: 400}
+MEASURE_MS = {Scale.SMOKE: 30, Scale.QUICK: 100, Scale.FULL: 400}
 
 
 def commands(system, cluster):

@@ -9,5 +9,5 @@ FIGURE = cluster_figure(
     "H5",
     "w2",
     link_gbps=3.2,
-    measure_ms={Scale.SMOKE: 5, Scale.QUICK: 8, Scale.FULL: 60},
+    measure_ms={Scale.SMOKE: 5, Scale.QUICK: 8, Scale.FULL: 30},
 )

@@ -9,5 +9,5 @@ FIGURE = cluster_figure(
     "H6",
     "w3",
     link_gbps=14,
-    measure_ms={Scale.SMOKE: 5, Scale.QUICK: 8, Scale.FULL: 60},
+    measure_ms={Scale.SMOKE: 5, Scale.QUICK: 8, Scale.FULL: 30},
 )

@@ -9,5 +9,5 @@ FIGURE = cluster_figure(
     "H7",
     "w4",
     link_gbps=20,
-    measure_ms={Scale.SMOKE: 10, Scale.QUICK: 20, Scale.FULL: 150},
+    measure_ms={Scale.SMOKE: 10, Scale.QUICK: 20, Scale.FULL: 100},
 )

@@ -9,5 +9,5 @@ FIGURE = cluster_figure(
     "H8",
     "w5",
     link_gbps=20,
-    measure_ms={Scale.SMOKE: 10, Scale.QUICK: 25, Scale.FULL: 400},
+    measure_ms={Scale.SMOKE: 10, Scale.QUICK: 25, Scale.FULL: 250},
 )

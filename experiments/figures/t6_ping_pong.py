@@ -12,7 +12,7 @@ SIZES = {
     Scale.QUICK: (64, 512, 1448),
     Scale.FULL: (1, 64, 128, 256, 512, 1024, 1448),
 }
-MEASURE_MS = {Scale.SMOKE: 30, Scale.QUICK: 200, Scale.FULL: 400}
+MEASURE_MS = {Scale.SMOKE: 30, Scale.QUICK: 100, Scale.FULL: 400}
 
 
 def commands(size):

@@ -83,7 +83,7 @@ int run(int argc, char **argv) {
     add_server_options(*node, options.server);
     add_rpc_client(*node, options);
     node->add_option("--linger-us", options.linger_us,
-                     "After the own load, serve at most this long until all peers are done");
+                     "After the drain time, serve at most this long until all peers are done");
 
     return run_program(app, argc, argv, [&] {
         if (server->parsed())

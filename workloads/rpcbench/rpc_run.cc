@@ -110,9 +110,9 @@ void drive(Worker &worker) {
 }
 
 // A node that leaves early would take its peers' servers away, so it serves until all peers have
-// closed their connections, but not for ever.
-void linger(Worker &worker, int64_t linger_ns) {
-    int64_t deadline = mono_ns() + linger_ns;
+// closed their connections, but not for ever. A peer may take all of its drain time, however early
+// this node was done, so `deadline` lies beyond that.
+void linger(Worker &worker, int64_t deadline) {
     while (!stop_requested() && worker.transport->inbound() > 0 && mono_ns() < deadline)
         worker.transport->poll(deadline);
 }
@@ -215,7 +215,8 @@ int run_clients(const RpcOptions &options, const Json &params, bool node) {
         drive(workers[i]);
         cut[i] = stop_requested() && !workers[i].client->window_over();
         if (node)
-            linger(workers[i], options.linger_us * kNsPerUs);
+            linger(workers[i],
+                   window.end + (options.client.drain_us + options.linger_us) * kNsPerUs);
     });
     bool interrupted = std::find(cut.begin(), cut.end(), 1) != cut.end();
     return conclude(options, params, node ? "node" : "client", workers, sizes, interrupted);
