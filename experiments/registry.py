@@ -77,11 +77,13 @@ def describe(figure: Figure, scale: Scale) -> dict:
     }
 
 
-# Host seconds on two cores: starting and ending a session, one node's boot, and, per virtual
-# millisecond of a point, an idle session and one busy node. Measured; see PERFORMANCE.md.
-SESSION_S = 2.0
-BOOT_S = 0.8
-BUSY_NODE_S_PER_MS = 0.006
+# Host seconds on two cores, see PERFORMANCE.md: starting and ending a session, one node's boot, and
+# one busy node per virtual millisecond at 0.4 ns per instruction. A faster core executes more
+# instructions in that time, but is idle for more of it.
+SESSION_S = 0.5
+BOOT_S = 1.8
+BUSY_NODE_S_PER_MS = 0.011
+FASTER_CORE_EXPONENT = 0.7
 
 
 def minutes(figure: Figure, scale: Scale) -> float:
@@ -96,5 +98,6 @@ def minutes(figure: Figure, scale: Scale) -> float:
         p.window.warmup_ms + p.window.measure_ms + p.window.connect_ms
         for p in figure.points(scale, nodes)
     )
-    session = SESSION_S + BOOT_S * nodes + BUSY_NODE_S_PER_MS * nodes * busy_ms * count
+    busy_s = BUSY_NODE_S_PER_MS * (0.4 / figure.settings.ns_per_insn) ** FASTER_CORE_EXPONENT
+    session = SESSION_S + BOOT_S * nodes + busy_s * nodes * busy_ms * count
     return round(figure.repetitions[scale] * session / 60, 1)
