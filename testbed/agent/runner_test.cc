@@ -88,14 +88,25 @@ TEST_F(Runner, run__order_of_starts) {
 }
 
 TEST_F(Runner, run__exit_status_signal_and_missing_program) {
-    add("status", "exit 3");
-    add("signal", "kill -SEGV $$");
-    add("missing", "").argv = {"/nonexistent/program"};
+    add("status", "exit 3").critical = false;
+    add("signal", "kill -SEGV $$").critical = false;
+    add("missing", "", 200).argv = {"/nonexistent/program"};
     const auto result = run(table, options);
     EXPECT_EQ(result.verdict, State::kFailed);
     EXPECT_EQ(result.steps[0].outcome.exit_status, 3);
     EXPECT_EQ(result.steps[1].outcome.signal, SIGSEGV);
     EXPECT_THAT(result.steps[2].outcome.reason, HasSubstr("cannot run /nonexistent/program"));
+}
+
+TEST_F(Runner, run__failure_ends_the_others) {
+    add("server", "exec sleep 1000");
+    add("client", "exit 3", 100);
+    add("later", "true", 3'600'000);
+    const auto result = run(table, options);
+    EXPECT_EQ(result.verdict, State::kFailed);
+    EXPECT_EQ(result.steps[0].outcome.state, State::kInterrupted);
+    EXPECT_EQ(result.steps[0].outcome.signal, SIGTERM);
+    EXPECT_EQ(result.steps[2].outcome.start_ns, std::nullopt);
 }
 
 TEST_F(Runner, run__stop) {
