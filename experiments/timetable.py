@@ -110,9 +110,7 @@ def plan(
             steps += block_steps
             now = block.end_ns
     steps.sort(key=lambda s: s.at_ns)
-    return Plan(
-        figure, scale, repetition, seed, tuple(steps), tuple(blocks), now, cluster.real
-    )
+    return Plan(figure, scale, repetition, seed, tuple(steps), tuple(blocks), now, cluster.real)
 
 
 def _block(

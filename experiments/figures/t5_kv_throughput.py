@@ -47,7 +47,9 @@ FIGURE = Figure(
     systems=TCP,
     nodes={Scale.SMOKE: 2, Scale.QUICK: 3, Scale.FULL: 6},
     points=lambda scale, nodes: [
-        Point(n, f"{n}", Window(MEASURE_MS[scale], connect_ms=CONNECT_MS[scale]), commands(scale, n))
+        Point(
+            n, f"{n}", Window(MEASURE_MS[scale], connect_ms=CONNECT_MS[scale]), commands(scale, n)
+        )
         for n in CONNECTIONS[scale]
     ],
     metrics=(THROUGHPUT, P50, P99),

@@ -54,8 +54,8 @@ State run_and_record(const Timetable &table, const Options &options, int64_t t0_
                                          .t0_mono_ns = t0_mono_ns,
                                          .wait_for_end = link != nullptr,
                                          .max_output_bytes = options.max_output_bytes});
-    // Before anything is written: consoles and disks belong to the host. A node that failed does not
-    // leave: its going breaks the epoch, so that the others need not run to their end.
+    // Before anything is written: consoles and disks belong to the host. A node that failed does
+    // not leave: its going breaks the epoch, so that the others need not run to their end.
     if (link && result.verdict != State::kFailed)
         link->leave();
     write_file(options.out_dir + "/" + kRecordName, format_record(table, t0_ns, result));

@@ -148,14 +148,12 @@ def virtual_command(
     rate = Fraction(ns_per_insn).limit_denominator(1000)
     if not 0 < rate <= 1000:
         raise UserError(f"{ns_per_insn} is not a usable time per instruction (ns)")
+    speed = f"ns-num={rate.numerator},ns-den={rate.denominator},pause={round(PAUSE_NS / rate)}"
     return [
         *(str(qemu.binary), "-L", str(qemu.share)),
         *_common(name, node, nodes, memory_mib, console),
         *("-accel", "tcg,thread=single,tb-size=128"),
-        *(
-            "-icount",
-            f"shift=0,sleep=off,ns-num={rate.numerator},ns-den={rate.denominator},pause={round(PAUSE_NS / rate)}",
-        ),
+        *("-icount", f"shift=0,sleep=off,{speed}"),
         *("-rtc", "base=2026-01-01,clock=vm"),
         *("-seed", str(seed)),
         *("-cpu", CPU),

@@ -349,7 +349,10 @@ class _Watch:
     def _judge(self, ended: set[int]) -> None:
         """Raise when a node cannot succeed any more. When one dies, the network breaks and the
         others end as well: look for the one whose own fault it was."""
-        if AGENT_STEP_FAILED in self.statuses.values():  # it has ended the epoch on purpose
+        if AGENT_STEP_FAILED in self.statuses.values():
+            # That node has ended the epoch on purpose. Others may have failed before it.
+            time.sleep(BLAME_S)
+            self._read_consoles()
             self._check_statuses()
         fine = (0, AGENT_INTERRUPTED)
 
