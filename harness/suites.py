@@ -121,7 +121,7 @@ def _vm(match: str | None, verbose: bool) -> Tally:
     kernel_build.build("release")
     qemu_build.build()
     build.programs()
-    return _pytest(match or "not debug", verbose, "vm")
+    return _pytest(match or "not debug and not kernel_selftests", verbose, "vm")
 
 
 def _debug(match: str | None, verbose: bool) -> Tally:
@@ -129,6 +129,13 @@ def _debug(match: str | None, verbose: bool) -> Tally:
 
     kernel_build.build("debug")
     return _pytest(match or "debug", verbose, "vm")
+
+
+def _kernel(match: str | None, verbose: bool) -> Tally:
+    from kernel import build as kernel_build
+
+    kernel_build.build("release")
+    return _pytest(f"kernel_selftests and ({match})" if match else "kernel_selftests", verbose, "vm")
 
 
 def _lint(match: str | None, verbose: bool) -> Tally:
@@ -155,6 +162,7 @@ SUITES: dict[str, Suite] = {
         Suite("python", ("build", "test", "plot", "ansible", "vm"), 60, _python),
         Suite("lint", ("build", "test", "lint"), 120, _lint),
         Suite("vm", ("build", "test", "plot", "ansible", "vm", "kernel", "qemu-build"), 900, _vm),
+        Suite("kernel", ("build", "test", "vm", "kernel", "kernel-test"), 600, _kernel),
         Suite("debug", ("build", "test", "vm", "kernel"), 900, _debug),
         Suite(
             "asan",
