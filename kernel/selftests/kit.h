@@ -12,11 +12,14 @@
 
 #include <linux/bpf.h>
 #include <linux/if_xdp.h>
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "vars.h"
 
 /* --- Tests ---------------------------------------------------------------------------------- */
 
@@ -171,6 +174,11 @@ struct bpf_object *object_load(const char *name); /* /bpf/<name>.bpf.o */
 char *object_refused(const char *name, const char *program);
 int program_fd(struct bpf_object *object, const char *name);
 int map_fd(struct bpf_object *object, const char *name);
+/* Run a program once on a frame of 64 bytes and return what it returned. */
+int run_program(struct bpf_object *object, const char *name);
+/* The variable `vars` of an object, shared with its programs; see vars.h. */
+void *object_vars(struct bpf_object *object);
+uint32_t link_id(int link_fd);
 int link_queue(int prog_fd, int ifindex, uint32_t queue, uint32_t attach_type);
 void xdp_attach(int prog_fd, int ifindex, bool native);
 void xdp_detach(int ifindex, bool native);
