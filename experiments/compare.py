@@ -11,6 +11,7 @@ FIELDS = (
     *("figure", "system", "metric", "x", "unit", "value", "spread", "n"),
     *("paper", "valid", "run", "samples"),
 )
+FLAGS = ("pooled", "unfinished")  # absent = false
 
 
 def rows_of(run: store.Run, ids: list[str] | None = None) -> tuple[list[dict], list[UserError]]:
@@ -31,7 +32,7 @@ def _rows(run: store.Run, figure: str) -> list[dict]:
     path = run.figure_dir(figure) / "data.json"
     try:
         return [
-            {**{field: row[field] for field in FIELDS}, "pooled": row.get("pooled", False)}
+            {**{field: row[field] for field in FIELDS}, **{f: row.get(f, False) for f in FLAGS}}
             for row in run.data(figure)["rows"]
         ]
     except (KeyError, TypeError) as error:

@@ -66,6 +66,11 @@ class Histogram:
                 return value / NS_PER_US
         return None
 
+    def unfinished(self, q: float) -> bool:
+        """There are enough samples, but the q-quantile lies among requests that never ended."""
+        enough = self.count + self.missing >= (samples_needed(q) if q > 0.5 else 1)
+        return enough and self.quantile_us(q) is None
+
     @classmethod
     def union(cls, histograms: Iterable["Histogram"]) -> "Histogram":
         all_of = list(histograms)
@@ -152,7 +157,8 @@ def rows(plan_figure, sessions: list[Session], paper) -> list[dict]:
     """Median and spread over repetitions, one row per system, metric and point.
 
     A percentile for which no repetition has enough samples alone is taken from all repetitions
-    together, if that is enough; such a row is `pooled` and has no spread.
+    together, if that is enough; such a row is `pooled` and has no spread. A row is `unfinished`
+    when in some repetition the percentile lies among requests that never ended.
 
     paper(figure, system, metric, x) -> the paper's absolute value or None.
     """
@@ -182,7 +188,9 @@ def rows(plan_figure, sessions: list[Session], paper) -> list[dict]:
             "valid": complete and all(r.get("valid", True) for r in found),
             "samples": min((r["samples"] for r in found), default=0),
         }
-        if not complete and len(found) == len(sessions):
+        if any(r.get("unfinished") for r in found):
+            row["unfinished"] = True
+        elif not complete and len(found) == len(sessions):
             row |= _pooled(found)
         out.append(row)
     return out
@@ -230,6 +238,7 @@ def quantile_row(histogram: Histogram, q: float) -> dict:
     return {
         "value": histogram.quantile_us(q),
         "samples": histogram.count,
+        "unfinished": histogram.unfinished(q),
         "histogram": histogram,
         "quantile": q,
     }

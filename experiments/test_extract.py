@@ -70,6 +70,18 @@ def test_read_result__missing(tmp_path):
         extract.read_result(tmp_path / "none.json")
 
 
+def test_rows__percentile_among_requests_that_never_ended():
+    def rows(missing):
+        return [
+            repetition({1000: 2000}) | extract.quantile_row(Histogram({9: 2000}, missing), 0.99)
+        ]
+
+    (row,) = extract.rows(SimpleNamespace(id="F", rows=rows), [0, 50], lambda *_: None)
+    assert row["unfinished"] and not row["valid"] and "pooled" not in row
+    (row,) = extract.rows(SimpleNamespace(id="F", rows=rows), [0, 1], lambda *_: None)
+    assert row["valid"] and "unfinished" not in row
+
+
 def repetition(counts):
     return {
         **{"system": "s", "metric": "p99", "x": 1, "unit": "us"},

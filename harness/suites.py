@@ -135,7 +135,9 @@ def _kernel(match: str | None, verbose: bool) -> Tally:
     from kernel import build as kernel_build
 
     kernel_build.build("release")
-    return _pytest(f"kernel_selftests and ({match})" if match else "kernel_selftests", verbose, "vm")
+    return _pytest(
+        f"kernel_selftests and ({match})" if match else "kernel_selftests", verbose, "vm"
+    )
 
 
 def _lint(match: str | None, verbose: bool) -> Tally:

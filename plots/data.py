@@ -55,6 +55,7 @@ class Row:
     valid: bool
     low: float | None  # smallest and largest repetition
     high: float | None
+    unfinished: bool  # in some repetition the percentile lies among requests that never ended
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -131,6 +132,7 @@ def _row(raw: dict) -> Row:
         valid=raw["valid"],
         low=raw.get("low"),
         high=raw.get("high"),
+        unfinished=raw.get("unfinished", False),
     )
 
 

@@ -277,7 +277,7 @@ def _cell(row: Row | None, published: list[Entry]) -> Cell:
     if row is None:
         return cell
     if row.value is None:
-        cell.flag = "too few samples"
+        cell.flag = "requests never ended" if row.unfinished else "too few samples"
     else:
         cell.value = systems.number(row.value)
         if row.spread is not None:

@@ -369,12 +369,15 @@ def disagreement(entries: Sequence[Entry]) -> str:
 def invalid_note(rows: Rows) -> str:
     """What was measured but must not be shown."""
     bad = sum(not r.valid and r.value is not None for r in rows.all)
-    few = sum(r.value is None for r in rows.all)
+    lost = sum(r.value is None and r.unfinished for r in rows.all)
+    few = sum(r.value is None and not r.unfinished for r in rows.all)
     words = []
     if bad:
         words.append(f"{bad} invalid point{'s' if bad > 1 else ''} not drawn (see the table)")
     if few:
         words.append(f"{few} percentile{'s' if few > 1 else ''} with too few samples not drawn")
+    if lost:
+        words.append(f"{lost} percentile{'s' if lost > 1 else ''} among requests that never ended")
     return ("; ".join(words) + ".").capitalize() if words else ""
 
 

@@ -58,7 +58,9 @@ def _figure_key(figure: str) -> tuple[int, str, int]:
 def _cells(row: dict) -> tuple[str, ...]:
     value = row["value"]
     flag = "" if row["valid"] else "INVALID"
-    if value is None:
+    if row.get("unfinished"):
+        flag = "requests never ended"
+    elif value is None:
         flag = "too few samples"
     elif row.get("pooled"):
         flag = "all repetitions pooled"
