@@ -34,6 +34,21 @@ class Programs:
     objects: list[Path]
 
 
+def example(out: Path, headers: Path) -> dict[str, Path]:
+    """Compile the example of README.md as its reader would; name in the machine -> file."""
+    text = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"`(hello[.\w]*)`:\n\n((?:    .*\n|\n)+)", text))
+    lines = [line[4:] for name in ("hello.bpf.c", "hello.c") for line in blocks[name].splitlines()]
+    assert len([line for line in lines if line]) <= 30, "the README promises 30 lines"
+    for name, block in blocks.items():
+        (out / name).write_text(re.sub(r"^    ", "", block, flags=re.M))
+    words = [CLANG, "-g", "-O2", "-target", "bpf", "-I", headers]
+    proc.run([*words, "-c", out / "hello.bpf.c", "-o", out / "hello.bpf.o"])
+    words = ["gcc", "-static", "-isystem", headers, out / "hello.c", "-o", out / "hello"]
+    proc.run([*words, "-lbpf", "-lelf", "-lz", "-lpthread"])
+    return {"hello": out / "hello", "hello.bpf.o": out / "hello.bpf.o"}
+
+
 @dataclass
 class Outcome:
     """What one run of the machine gave."""
@@ -105,21 +120,28 @@ def machine(
     scratch: Path,
     mode: str,
     *,
+    before: str = "",
+    after: str = "",
+    more: dict[str, Path] | None = None,
     match: str = "",
     memory_mb: int = 512,
     cpus: int = 1,
     timeout: float = 900,
 ) -> Outcome:
-    """Boot `kernel` and run the tests whose name begins with `match` in mode "zc" or "copy"."""
+    """Boot `kernel` and run the tests whose name begins with `match` in mode "zc" or "copy".
+
+    `before` is shell code that runs first, `more` are files for the machine.
+    """
     devices = {"zc": "eth0 eth1", "copy": "va vb"}[mode]
     files = {"selftests": programs.binary}
     files |= {f"bpf/{path.name}": path for path in programs.objects}
+    files |= more or {}
     for tool in TOOLS:
         files |= _host_tool(tool)
     script = _SCRIPT % {
         "arguments": f"{mode} {devices} {match}",
-        "before": "",
-        "after": _KMEMLEAK,
+        "before": before,
+        "after": after + _KMEMLEAK,
     }
     extra = []
     for n in range(2):

@@ -60,3 +60,38 @@ def test_kernel_selftests(flavour: str, mode: str, cpus: int, tmp_path) -> None:
     assert not outcome.failed, why
     assert not outcome.reports, "\n".join(outcome.reports)
     assert outcome.passed
+
+
+@pytest.mark.vm
+def test_kernel_selftests_example_of_the_readme(tmp_path) -> None:
+    """hello egress, taken from README.md, compiled, run, and seen to drop."""
+    if why := vm.why_not():
+        pytest.skip(why)
+    kernel, programs = selftests.programs("release")
+    files = selftests.example(programs.binary.parent, programs.binary.parent / "include")
+    outcome = selftests.machine(
+        kernel.vmlinux,
+        programs,
+        tmp_path,
+        "copy",
+        before="cd /; /hello va > /run/hello & sleep 3",
+        after="sleep 2; tail -n 1 /run/hello | grep 'dropped 5$' || echo 'not ok hello_says_so 0.0'",
+        more=files,
+        match="hello",
+    )
+    assert not outcome.failed, outcome.failed
+    assert outcome.passed == ["hello__drops_what_is_sent"]
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("mode", MODES)
+def test_kernel_selftests_million(mode: str, tmp_path) -> None:
+    """A million frames, dropped, queued, sent: as many completions."""
+    if why := vm.why_not():
+        pytest.skip(why)
+    kernel, programs = selftests.programs("release")
+    outcome = selftests.machine(
+        kernel.vmlinux, programs, tmp_path, mode, match="million_", timeout=3600
+    )
+    assert not outcome.failed, outcome.failed
+    assert outcome.passed == ["million_frames_accounting"]

@@ -220,6 +220,18 @@ int release_all(struct xdp_md *ctx)
 	return count;
 }
 
+static long release_0(__u32 index, void *unused)
+{
+	release(0);
+	return 0;
+}
+
+SEC("xdp")
+int release_batch(struct xdp_md *ctx)
+{
+	return bpf_loop(32, release_0, NULL, 0);
+}
+
 SEC("xdp")
 int release_one(struct xdp_md *ctx)
 {
