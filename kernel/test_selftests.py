@@ -75,7 +75,7 @@ def test_kernel_selftests_example_of_the_readme(tmp_path) -> None:
         tmp_path,
         "copy",
         before="cd /; /hello va > /run/hello & sleep 3",
-        after="sleep 2; tail -n 1 /run/hello | grep 'dropped 5$' || echo 'not ok hello_says_so 0.0'",
+        after="sleep 2; tail -n 1 /run/hello | grep 'dropped 5$' || echo 'not ok hello_says 0.0'",
         more=files,
         match="hello",
     )

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Copyright (c) The eTran artifact authors */
 /* Programs of egress_test.c: the verdict is in the frame's tag, or in a variable. */
 #include "vmlinux.h"

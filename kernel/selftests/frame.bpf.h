@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Copyright (c) The eTran artifact authors */
 /* The tests' frame for programs; the same as struct frame in kit.h. */
 #ifndef FRAME_BPF_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Copyright (c) The eTran artifact authors */
 /* Programs of gen_test.c: a producer that makes as many frames as others have ordered. */
 #include "vmlinux.h"

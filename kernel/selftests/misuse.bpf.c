@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Copyright (c) The eTran artifact authors */
 /* Programs that the verifier must refuse, each for the reason in its test (misuse_test.c). */
 #include "vmlinux.h"

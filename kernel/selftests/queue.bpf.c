@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Copyright (c) The eTran artifact authors */
 /* Programs of queue_test.c: frames wait in a PKT_QUEUE until a timer or another program sends them. */
 #include "vmlinux.h"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Copyright (c) The eTran artifact authors */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Copyright (c) The eTran artifact authors */
 /* An ordered tree against the model in tree_test.c */
 #include "vmlinux.h"
