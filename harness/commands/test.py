@@ -6,6 +6,7 @@
   python  Python tests that need no virtual machine (pytest)
   lint    formatters and linters over the whole tree
   vm      tests in virtual machines: kernel, cluster, provisioning, a figure end to end (pytest)
+  kernel  selftests of the kernel series in small machines, zero copy and copy mode
   debug   the kernel with KASAN, lockdep, kmemleak and UBSAN, in a virtual machine
   asan    the unit suite with address and undefined-behaviour sanitizers
   tsan    the unit suite with the thread sanitizer

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Copyright (c) The eTran artifact authors */
 /* The variable `vars` of each BPF object, as the programs and their tests see it. */
 #ifndef ETRAN_SELFTESTS_VARS_H
