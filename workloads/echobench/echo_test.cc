@@ -21,7 +21,10 @@ namespace {
 
 class echo : public testing::Test {
   protected:
-    void SetUp() override { reset_stop(); }
+    void SetUp() override {
+        install_signal_handlers(); // a write to a closed connection must not kill
+        reset_stop();
+    }
     void TearDown() override { stop_server(); }
 
     void start_server(const EchoServerOptions &options = {}) {

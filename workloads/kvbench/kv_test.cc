@@ -24,7 +24,10 @@ using testing::HasSubstr;
 
 class kv : public testing::Test {
   protected:
-    void SetUp() override { reset_stop(); }
+    void SetUp() override {
+        install_signal_handlers(); // a write to a closed connection must not kill
+        reset_stop();
+    }
     void TearDown() override { stop_server(); }
 
     void start_server(uint64_t flip_at = 0, size_t store_bytes = 16 << 20) {

@@ -79,6 +79,7 @@ class CountingClient : public ClientHandler {
 class tcp_transport : public testing::TestWithParam<bool> {
   protected:
     void SetUp() override {
+        install_signal_handlers(); // a write to a closed connection must not kill
         reset_stop();
         options_.batch = GetParam();
         server_transport_ = std::make_unique<TcpTransport>(options_);
