@@ -18,6 +18,7 @@ from kernel import build, vm
 
 FOLDER = Path(__file__).with_name("selftests")
 CLANG = "clang-19"
+UAPI = ("linux/bpf.h", "linux/if_xdp.h")
 # Programs of the host that the machine's script uses.
 TOOLS = ("ip",)
 # Lines that no kernel may print while the tests run.
@@ -197,6 +198,16 @@ def programs(flavour: str) -> tuple[build.KernelBuild, Programs]:
     out = cache.root() / "kernel-selftests" / flavour
     headers = out / "include"
     shutil.rmtree(out, ignore_errors=True)
-    uapi = kernel.headers / "include/uapi"
-    shutil.copytree(uapi, headers)
+    _install_uapi(kernel.headers, headers)
     return kernel, compile_programs(kernel.vmlinux, headers, out)
+
+
+def _install_uapi(source: Path, target: Path) -> None:
+    """The headers that the series changes, as user space gets them; Debian has the others."""
+    (target.parent / "scripts").mkdir(parents=True)
+    (target / "linux").mkdir(parents=True)
+    unifdef = target.parent / "scripts/unifdef"  # where headers_install.sh looks for it
+    proc.run(["gcc", "-O1", "-o", unifdef, source / "scripts/unifdef.c"])
+    for name in UAPI:
+        words = ["sh", source / "scripts/headers_install.sh", source / "include/uapi" / name]
+        proc.run([*words, target / name], cwd=target.parent)
