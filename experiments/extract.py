@@ -56,9 +56,9 @@ class Histogram:
     def quantile_us(self, q: float) -> float | None:
         """The q-quantile in microseconds; None when there are too few samples for it, or when it
         lies among the requests that never ended."""
-        total = self.count + self.missing
-        if total == 0 or (q > 0.5 and total < samples_needed(q)):
+        if not self.enough(q):
             return None
+        total = self.count + self.missing
         rank, seen = max(1, -(-int(q * total * 1_000_000) // 1_000_000)), 0
         for value in sorted(self.counts):
             seen += self.counts[value]
@@ -66,10 +66,9 @@ class Histogram:
                 return value / NS_PER_US
         return None
 
-    def unfinished(self, q: float) -> bool:
-        """There are enough samples, but the q-quantile lies among requests that never ended."""
-        enough = self.count + self.missing >= (samples_needed(q) if q > 0.5 else 1)
-        return enough and self.quantile_us(q) is None
+    def enough(self, q: float) -> bool:
+        """Whether there are samples enough for the q-quantile to mean something."""
+        return self.count + self.missing >= (samples_needed(q) if q > 0.5 else 1)
 
     @classmethod
     def union(cls, histograms: Iterable["Histogram"]) -> "Histogram":
@@ -235,10 +234,11 @@ def _metric_rows(metrics: tuple[Metric, ...], one: Session) -> list[dict]:
 
 def quantile_row(histogram: Histogram, q: float) -> dict:
     """The part of a repetition's row that concerns a percentile, with what pooling needs."""
+    value = histogram.quantile_us(q)
     return {
-        "value": histogram.quantile_us(q),
+        "value": value,
         "samples": histogram.count,
-        "unfinished": histogram.unfinished(q),
+        "unfinished": value is None and histogram.enough(q),
         "histogram": histogram,
         "quantile": q,
     }

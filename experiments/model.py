@@ -17,6 +17,11 @@ MS = 1_000_000  # nanoseconds
 BIN = "/opt/etran/bin"  # where the deploy role puts the programs on a node
 PORT = 5000  # first port of the servers on a node
 
+# An emulated core: 2.5 instructions per ns. Where one core stands for all of an xl170's, it is as
+# many times as fast.
+NS_PER_INSN = 0.4
+CORES = 10
+
 
 class Scale(str, Enum):
     """How much of an experiment runs. To add one: here, and in every Figure's tables."""
@@ -120,7 +125,7 @@ class Metric:
 class Settings:
     """The emulated network and nodes of a figure. One link's latency; a frame crosses two."""
 
-    ns_per_insn: float = 0.4
+    ns_per_insn: float = NS_PER_INSN
     latency_ns: int = 1500
     rate_mbps: int = 25000
     ecn_k_bytes: int = 83000

@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 
 from experiments import systems
-from experiments.model import Figure, Scale
+from experiments.model import NS_PER_INSN, Figure, Scale
 from harness.errors import UserError
 
 # To add a figure: its module's name here.
@@ -78,7 +78,7 @@ def describe(figure: Figure, scale: Scale) -> dict:
 
 
 # Host seconds on two cores, see PERFORMANCE.md: starting and ending a session, one node's boot, and
-# one busy node per virtual millisecond at 0.4 ns per instruction. A faster core executes more
+# one busy node per virtual millisecond at NS_PER_INSN. A faster core executes more
 # instructions in that time, but is idle for more of it.
 SESSION_S = 0.5
 BOOT_S = 1.8
@@ -98,6 +98,8 @@ def minutes(figure: Figure, scale: Scale) -> float:
         p.window.warmup_ms + p.window.measure_ms + p.window.connect_ms
         for p in figure.points(scale, nodes)
     )
-    busy_s = BUSY_NODE_S_PER_MS * (0.4 / figure.settings.ns_per_insn) ** FASTER_CORE_EXPONENT
+    busy_s = (
+        BUSY_NODE_S_PER_MS * (NS_PER_INSN / figure.settings.ns_per_insn) ** FASTER_CORE_EXPONENT
+    )
     session = SESSION_S + BOOT_S * nodes + busy_s * nodes * busy_ms * count
     return round(figure.repetitions[scale] * session / 60, 1)

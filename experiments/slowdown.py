@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from experiments.commands import rpc_node
 from experiments.extract import Histogram, Merged, Session, quantile_row
-from experiments.model import Figure, Point, Scale, Settings, Window
+from experiments.model import CORES, NS_PER_INSN, Figure, Point, Scale, Settings, Window
 from experiments.systems import RPC
 
 BASE_NETWORK_NS = 6_000
@@ -25,8 +25,7 @@ MILLI = 1000  # slowdowns are kept in thousandths, so that a histogram of intege
 
 # One core ten times as fast as in the other figures (0.4 ns per instruction) stands for the ten
 # cores of an xl170: it does as much work per second, and the load is one for ten cores.
-CORES = 10
-CLUSTER = Settings(ns_per_insn=0.4 / CORES, memory_mib=384)
+CLUSTER = Settings(ns_per_insn=NS_PER_INSN / CORES, memory_mib=384)
 
 
 def base_ns(size: int, real: bool) -> float:

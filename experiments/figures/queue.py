@@ -6,7 +6,7 @@ import csv
 
 from experiments.commands import echo_client, echo_server
 from experiments.extract import GOODPUT
-from experiments.model import Figure, Point, Scale, Settings, Window
+from experiments.model import CORES, NS_PER_INSN, Figure, Point, Scale, Settings, Window
 from experiments.systems import LINUX
 from harness.errors import UserError
 
@@ -14,7 +14,7 @@ MEASURE_MS = {Scale.SMOKE: 5, Scale.QUICK: 10, Scale.FULL: 60}
 WARMUP_MS = 5
 # A core of 0.4 ns per instruction receives 11 Gbit/s at most, and no queue would ever form in front
 # of it: here nodes are ten times as fast, so that the link is the bottleneck.
-SETTINGS = Settings(ns_per_insn=0.04, queue_trace=True, buffer_bytes=500_000)
+SETTINGS = Settings(ns_per_insn=NS_PER_INSN / CORES, queue_trace=True, buffer_bytes=500_000)
 SIZE = 65536
 SHOWN = 1500  # points of a drawn series
 
