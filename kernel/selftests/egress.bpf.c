@@ -4,16 +4,10 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include "frame.bpf.h"
+#include "sockets.bpf.h"
 #include "vars.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-struct {
-	__uint(type, BPF_MAP_TYPE_XSKMAP);
-	__uint(max_entries, 4);
-	__type(key, __u32);
-	__type(value, __u32);
-} sockets SEC(".maps");
 
 struct egress_vars vars;
 

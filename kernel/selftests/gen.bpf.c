@@ -5,11 +5,10 @@
 #include <bpf/bpf_helpers.h>
 #include "frame.bpf.h"
 #include "kfuncs.bpf.h"
+#include "pacer.bpf.h"
 #include "vars.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-#define CLOCK_MONOTONIC 1
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PKT_QUEUE);
@@ -18,10 +17,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } queue SEC(".maps");
-
-struct pacer {
-	struct bpf_timer timer;
-};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

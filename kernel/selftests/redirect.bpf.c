@@ -2,15 +2,9 @@
 /* Copyright (c) The eTran artifact authors */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#include "sockets.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-struct {
-	__uint(type, BPF_MAP_TYPE_XSKMAP);
-	__uint(max_entries, 4);
-	__type(key, __u32);
-	__type(value, __u32);
-} sockets SEC(".maps");
 
 SEC("xdp")
 int to_socket(struct xdp_md *ctx)
